@@ -1,0 +1,88 @@
+"""The one currency of the runtime: a block of ECG samples with its place in device time.
+
+Every source, whatever it reads, yields :class:`SampleBlock` and, between blocks, :class:`SourceEvent`.
+Sample numbers travel with the samples, so that a loss can never hide: ``first_sample`` counts in device
+time from the stream's first sample and goes on counting through a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Consecutive samples of one ECG lead.
+
+    Attributes
+    ----------
+    ecg_mv:
+        (n,) float64, millivolts at the electrodes. May carry an electrode offset. Never NaN.
+    fs_hz:
+        The device's sampling rate; the same in all blocks of a stream.
+    first_sample:
+        Number of ``ecg_mv[0]`` in device time; lost samples count.
+    gap_before:
+        Samples lost immediately before this block; 0 when it follows the one before without a hole.
+    lead_off:
+        (n,) bool, True where the device itself reports an electrode off; None when it cannot tell.
+    saturated:
+        (n,) bool, True where the converter was at its limit; None when that is not known.
+    arrived_s:
+        Host clock (monotonic seconds) when the last byte of the block arrived; None for a file.
+    """
+
+    ecg_mv: FloatArray
+    fs_hz: float
+    first_sample: int
+    gap_before: int = 0
+    lead_off: BoolArray | None = None
+    saturated: BoolArray | None = None
+    arrived_s: float | None = None
+
+    def __len__(self) -> int:
+        return int(self.ecg_mv.shape[0])
+
+    @property
+    def start_s(self) -> float:
+        """Device time of the first sample, seconds."""
+        return self.first_sample / self.fs_hz
+
+    @property
+    def end_s(self) -> float:
+        """Device time just after the last sample, seconds."""
+        return (self.first_sample + len(self)) / self.fs_hz
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEvent:
+    """Something that happened to the source between two blocks.
+
+    ``event`` is one of ``connected``, ``gap``, ``lost``, ``reconnected``, ``ended``, ``marker``;
+    ``detail`` holds plain JSON values (for a gap: ``lost_samples``).
+    """
+
+    event: str
+    at_s: float = 0.0
+    detail: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a source says of itself once it is open.
+
+    ``device`` is a kind such as ``shimmer3``, ``text``, ``file:edf``, ``simulated shimmer3``; ``details`` hold what a
+    person may want to see (firmware, gain, channel, serial number).
+    """
+
+    address: str
+    device: str
+    fs_hz: float
+    details: Mapping[str, str | int | float | bool] = field(default_factory=dict)
