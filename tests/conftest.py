@@ -1,0 +1,17 @@
+"""What all tests share: where the open recordings lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of open recordings, by the environment variable EDGE_ECG_DATA."""
+    root = os.environ.get("EDGE_ECG_DATA")
+    if not root:
+        pytest.skip("EDGE_ECG_DATA is not set: this test needs the folder of open recordings (docs/data.md)")
+    return Path(root)
