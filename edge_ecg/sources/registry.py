@@ -1,0 +1,66 @@
+"""The table of what can be opened, and the one call that opens it."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from ..errors import UsageError
+from .address import SERIAL, Address, parse_address
+from .base import Clock, Opener, Source
+
+# scheme -> (module, function); imported when first used, so that a replay never loads pyserial.
+OPENERS: dict[str, tuple[str, str]] = {
+    SERIAL: ("edge_ecg.sources.serial_port", "open_serial"),
+    "socket": ("edge_ecg.sources.serial_port", "open_serial"),
+    "rfc2217": ("edge_ecg.sources.serial_port", "open_serial"),
+    "file": ("edge_ecg.sources.files", "open_file"),
+    "sim": ("edge_ecg.sources.simulated", "open_simulated"),
+}
+
+# Part of the interface, not of this version: what to do instead.
+LATER: dict[str, str] = {
+    "bt": "Bind the device to a port (sudo rfcomm bind 0 ADDRESS) and give --port /dev/rfcomm0.",
+    "ble": "A Shimmer3 also speaks Bluetooth classic: sudo rfcomm bind 0 ADDRESS, then --port /dev/rfcomm0.",
+    "lsl": "Record the stream (LabRecorder), export it to CSV or EDF, and give --port file:PATH.",
+}
+
+
+def open_source(
+    address: str | Address, *, device: str | None = None, clock: Clock = time.monotonic
+) -> Source:
+    """Open where samples come from; use the result in a ``with`` statement.
+
+    Parameters
+    ----------
+    address:
+        See :mod:`edge_ecg.sources.address`.
+    device:
+        The kind of device, such as ``shimmer3`` or ``text``; None to find out.
+    clock:
+        Monotonic seconds; stamps arrivals and bounds every wait.
+
+    Raises
+    ------
+    UsageError
+        When the address or the device kind makes no sense.
+    DeviceError, DataError
+        When the device or the recording cannot be opened.
+    """
+    parsed = address if isinstance(address, Address) else parse_address(address)
+    if parsed.scheme in LATER:
+        raise UsageError(
+            f"{parsed.scheme}: addresses come with a later version of edge-ecg.", remedy=LATER[parsed.scheme]
+        )
+    if parsed.scheme not in OPENERS:
+        raise UsageError(
+            f"The address {parsed} begins with an unknown scheme, {parsed.scheme!r}.",
+            remedy="Give a port such as /dev/ttyUSB0, or file:PATH, sim:, socket://HOST:PORT.",
+        )
+    if parsed.scheme == SERIAL and Path(parsed.target).is_file():
+        raise UsageError(f"{parsed.target} is a file, not a port.", remedy=f"Give --port 'file:{parsed}'.")
+    module, function = OPENERS[parsed.scheme]
+    opener = cast(Opener, getattr(import_module(module), function))
+    return opener(parsed, device=device, clock=clock)
