@@ -1,0 +1,143 @@
+"""The command ``edge-ecg``: a table of verbs, each a module that is imported only when it is used.
+
+A verb's module offers ``configure(parser)`` and ``run(args) -> exit code``. What is common to all stands
+here: ``--json``, how a foreseen failure is printed, what an interrupt does, what a missing extra says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
+
+from .._version import __version__
+from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
+from .signals import interrupt_on_termination
+
+DISCLAIMER = "edge-ecg is research software, not a medical device."
+
+
+class Verb(NamedTuple):
+    """One row of the table: where a verb lives, what it is for, and which extra brings what it imports."""
+
+    module: str
+    help: str
+    extra: str = ""
+
+
+VERBS: dict[str, Verb] = {
+    "run": Verb("edge_ecg.cli.run", "live decisions from a device, a file or the simulator"),
+    "record": Verb("edge_ecg.cli.record", "keep a stream without deciding"),
+    "replay": Verb("edge_ecg.cli.replay", "a recording through the pipeline again"),
+    "devices": Verb("edge_ecg.cli.devices", "what is plugged in or in range, with its address"),
+    "doctor": Verb("edge_ecg.cli.doctor", "check this machine; print what mends each fault"),
+    "simulate": Verb("edge_ecg.cli.simulate", "a virtual device that other programs can open"),
+    "data": Verb("edge_ecg.cli.data", "prepare | check | list: data sets to windows", "train"),
+    "train": Verb("edge_ecg.cli.train", "pretext | emotion: train an encoder and its heads", "train"),
+    "evaluate": Verb(
+        "edge_ecg.cli.evaluate", "the card: subject-independent numbers with intervals", "train"
+    ),
+    "export": Verb("edge_ecg.cli.export", "a trained run to a bundle, through the gate", "train"),
+    "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
+    "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
+    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+}
+
+
+class VerbModule(Protocol):
+    """What a module in the table offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the verb's arguments."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; foreseen failures are printed, bugs propagate."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with interrupt_on_termination():
+        try:
+            code = _dispatch(arguments)
+            # Not left to interpreter exit: here a reader that has gone can still be handled.
+            sys.stdout.flush()
+        except EdgeEcgError as error:
+            print_error(error)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # The reader of stdout (`| head`) has had enough. Nothing more can be said there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_DONE
+    return code
+
+
+def print_error(error: EdgeEcgError) -> None:
+    """What happened, why, and what to do: one line each on stderr."""
+    print(f"edge-ecg: {error.what}", file=sys.stderr)
+    if error.why:
+        print(f"  why: {error.why}", file=sys.stderr)
+    if error.remedy:
+        print(f"  try: {error.remedy}", file=sys.stderr)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    name = next((word for word in arguments if not word.startswith("-")), None)
+    verb = VERBS.get(name) if name is not None else None
+    if name is None or verb is None:
+        parser = _top_parser()
+        parser.parse_args(arguments)
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
+    try:
+        module = cast(VerbModule, import_module(verb.module))
+        parser = _top_parser(name, module)
+        return module.run(parser.parse_args(arguments))
+    except ModuleNotFoundError as error:
+        raise _missing_extra(name, verb, error) from error
+
+
+def _top_parser(used: str | None = None, module: VerbModule | None = None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge-ecg",
+        description="ECG stress and emotion recognition, from recordings to a Raspberry Pi.",
+        epilog=f"Start here: edge-ecg run --demo\n{DISCLAIMER}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-ecg {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    for name, verb in VERBS.items():
+        sub = verbs.add_parser(name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}.")
+        if name == used and module is not None:
+            module.configure(sub)
+            _add_json(sub, default=False)
+    return parser
+
+
+def _add_json(parser: argparse.ArgumentParser, *, default: bool | str) -> None:
+    """Add ``--json`` to a verb and to its sub-verbs (where it must not undo the verb's own)."""
+    parser.add_argument(
+        "--json", action="store_true", default=default, help="one JSON object a line on stdout, nothing else"
+    )
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                _add_json(sub, default=argparse.SUPPRESS)
+
+
+def _missing_extra(name: str, verb: Verb, error: ModuleNotFoundError) -> Exception:
+    missing = (error.name or "").split(".")[0]
+    if not missing or missing.startswith("edge_ecg"):
+        return error
+    package = f"edge-ecg[{verb.extra}]" if verb.extra else "edge-ecg"
+    return UsageError(
+        f"`edge-ecg {name}` needs the Python package {missing!r}, which is not installed here.",
+        why="The base install holds only what a Raspberry Pi needs." if verb.extra else "",
+        remedy=f"pip install '{package}'",
+    )

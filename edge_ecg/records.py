@@ -1,0 +1,176 @@
+"""The records of a session: what ``run --json`` prints, as typed objects (docs/interface.md).
+
+``to_json`` gives plain values, rounded to what their measurement carries; nothing but the names in the
+interface document, in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+def utc_text(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and a Z; ``moment`` must carry its time zone."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecord:
+    """The session: which device, which model. ``model`` and ``engine`` are None when nothing is decided."""
+
+    source: str
+    device: str
+    fs_hz: float
+    model: str | None
+    engine: str | None
+    hop_s: float
+
+    def to_json(self) -> Json:
+        """Return the record as plain JSON values."""
+        return {
+            "type": "start",
+            "schema": SCHEMA,
+            "source": self.source,
+            "device": self.device,
+            "fs_hz": self.fs_hz,
+            "model": self.model,
+            "engine": self.engine,
+            "hop_s": self.hop_s,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDecision:
+    """One task's answer: the label with the highest probability, and all of them."""
+
+    label: str
+    probabilities: Mapping[str, float]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the label."""
+        return self.probabilities[self.label]
+
+    def to_json(self) -> Json:
+        """Return the answer as plain JSON values."""
+        return {
+            "label": self.label,
+            "probabilities": {label: round(value, 4) for label, value in self.probabilities.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One window: a decision, or none and the reasons.
+
+    Attributes
+    ----------
+    seq:
+        Counts the windows of the session from 0, decided or not.
+    start_s, end_s:
+        The window in device time, seconds from the stream's first sample.
+    time:
+        UTC moment at which the record was made.
+    decision:
+        Answer by task (None for a task whose confidence is too low), or None when there is no answer at all.
+    withheld:
+        Why there is no decision, or why a task has none.
+    quality:
+        0 (nothing to stand on) to 1.
+    heart_rate_bpm:
+        None where the signal is not good enough to tell.
+    lost_samples:
+        Device samples lost within the window.
+    inference_ms:
+        Encoder and heads; None when they did not run.
+    latency_ms:
+        From the arrival of the window's last sample to this record; None for a file read as fast as possible.
+
+    """
+
+    seq: int
+    start_s: float
+    end_s: float
+    time: datetime
+    decision: Mapping[str, TaskDecision | None] | None
+    withheld: tuple[str, ...]
+    quality: float
+    heart_rate_bpm: float | None
+    lost_samples: int
+    inference_ms: float | None
+    latency_ms: float | None
+
+    def to_json(self) -> Json:
+        """Return the record as plain JSON values."""
+        decision = None
+        if self.decision is not None:
+            decision = {task: answer and answer.to_json() for task, answer in self.decision.items()}
+        return {
+            "type": "decision",
+            "seq": self.seq,
+            "start_s": round(self.start_s, 3),
+            "end_s": round(self.end_s, 3),
+            "time": utc_text(self.time),
+            "decision": decision,
+            "withheld": list(self.withheld),
+            "quality": round(self.quality, 3),
+            "heart_rate_bpm": _rounded(self.heart_rate_bpm, 1),
+            "lost_samples": self.lost_samples,
+            "inference_ms": _rounded(self.inference_ms, 2),
+            "latency_ms": _rounded(self.latency_ms, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """Something that happened between two windows: connected, lost, reconnected, gap or marker."""
+
+    event: str
+    time: datetime
+    at_s: float
+    detail: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """Return the record as plain JSON values; the detail's keys stand beside the common ones."""
+        common = {
+            "type": "event",
+            "event": self.event,
+            "time": utc_text(self.time),
+            "at_s": round(self.at_s, 3),
+        }
+        return common | {key: value for key, value in self.detail.items() if key not in common}
+
+
+@dataclass(frozen=True, slots=True)
+class EndRecord:
+    """The session's totals: windows decided, windows withheld, device samples lost, and why it ended."""
+
+    decisions: int
+    withheld: int
+    lost_samples: int
+    reason: str
+
+    def to_json(self) -> Json:
+        """Return the record as plain JSON values."""
+        return {
+            "type": "end",
+            "decisions": self.decisions,
+            "withheld": self.withheld,
+            "lost_samples": self.lost_samples,
+            "reason": self.reason,
+        }
+
+
+Record = StartRecord | DecisionRecord | EventRecord | EndRecord
