@@ -67,7 +67,10 @@ def high_pass(fs_hz: float, cutoff_hz: float = HIGH_PASS_HZ) -> Biquad:
     """
     k = math.tan(math.pi * cutoff_hz / fs_hz)
     norm = 1.0 / (1.0 + math.sqrt(2.0) * k + k * k)
-    return Biquad((norm, -2.0 * norm, norm), (1.0, 2.0 * (k * k - 1.0) * norm, (1.0 - math.sqrt(2.0) * k + k * k) * norm))
+    return Biquad(
+        (norm, -2.0 * norm, norm),
+        (1.0, 2.0 * (k * k - 1.0) * norm, (1.0 - math.sqrt(2.0) * k + k * k) * norm),
+    )
 
 
 def notch(fs_hz: float, mains_hz: float, q: float = 30.0) -> Biquad:

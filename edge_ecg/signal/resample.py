@@ -36,13 +36,15 @@ class Resampler:
 
     def __init__(self, fs_in_hz: float, fs_out_hz: float = MODEL_FS_HZ) -> None:
         if not MIN_FS_HZ <= fs_in_hz <= MAX_FS_HZ:
-            raise ValueError(f"a sampling rate of {fs_in_hz:g} Hz is outside {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz")
+            raise ValueError(
+                f"a sampling rate of {fs_in_hz:g} Hz is outside {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz"
+            )
         self.fs_in_hz = fs_in_hz
         self.fs_out_hz = fs_out_hz
         self._ratio = fs_out_hz / fs_in_hz
         self._passes_through = math.isclose(self._ratio, 1.0, rel_tol=1e-12)
         self._sinc = samplerate.Resampler("sinc_fastest", channels=1)
-        # libsamplerate computes in float32: without the electrode's offset nothing of the ECG is rounded away.
+        # libsamplerate computes in float32: without the electrode's offset no ECG is rounded away.
         self._offset: float | None = None
         self._last = 0.0
         self._n_in = 0
