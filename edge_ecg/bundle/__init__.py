@@ -1,0 +1,20 @@
+"""The model bundle: one file that holds an encoder, its heads and all that is known of them."""
+
+from .golden import Golden
+from .manifest import EncoderSpec, FileEntry, InputSpec, Manifest, Preprocessing, TaskSpec
+from .reader import Bundle, read_bundle
+from .writer import bundle_bytes, write_bundle
+
+__all__ = [
+    "Bundle",
+    "EncoderSpec",
+    "FileEntry",
+    "Golden",
+    "InputSpec",
+    "Manifest",
+    "Preprocessing",
+    "TaskSpec",
+    "bundle_bytes",
+    "read_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,170 @@
+"""Reading a bundle: nothing of it is believed before every byte has been checked."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from .._version import __version__
+from ..errors import BundleError
+from .archive import ArchiveError, Entry, unpack
+from .fields import is_safe_name
+from .manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest
+
+# A hundred times the size of a real bundle; a device must not run out of memory because of a wrong path.
+MAX_BYTES = 128 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle in memory.
+
+    Attributes
+    ----------
+    source:
+        The path it came from, for messages.
+    manifest:
+        The parsed manifest.
+    manifest_sha256:
+        SHA-256 of ``manifest.json`` in hexadecimal: it names the bundle, since all other hashes stand in it.
+    contents:
+        Bytes of each file that the manifest names.
+
+    """
+
+    source: str
+    manifest: Manifest
+    manifest_sha256: str
+    contents: Mapping[str, bytes]
+
+    @property
+    def name_at_sha(self) -> str:
+        """``NAME@SHA12``: the name and the first 12 hexadecimal digits of the manifest's hash."""
+        return f"{self.manifest.name}@{self.manifest_sha256[:12]}"
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of one file.
+
+        Raises
+        ------
+        BundleError
+            When the manifest names no such file.
+
+        """
+        if name not in self.contents:
+            raise BundleError(f"The bundle {self.source} holds no file {name!r}.")
+        return self.contents[name]
+
+    def open(self, name: str) -> IO[bytes]:
+        """Return one file as a binary stream."""
+        return io.BytesIO(self.read(name))
+
+
+def read_bundle(source: str | os.PathLike[str] | IO[bytes]) -> Bundle:
+    """Read and check a bundle from a path or a binary stream.
+
+    Raises
+    ------
+    BundleError
+        When the file cannot be read, is damaged or cut short, holds a file that is not named, lacks one that
+        is, has a hash that differs, a path that leaves the archive, an unknown schema, or was made for a
+        newer runtime.
+
+    """
+    label, data = _load(source)
+    try:
+        entries = _entries(unpack(data))
+    except ArchiveError as error:
+        raise BundleError(
+            f"{label} is not an intact model bundle.",
+            why=f"{str(error)[0].upper()}{str(error)[1:]}.",
+            remedy="Copy or download it again, or export it anew with `edge-ecg export`.",
+        ) from error
+    encoded = entries.pop(MANIFEST_NAME)
+    entries.pop(SIGNATURE_NAME, None)
+    manifest = Manifest.from_json(_parse(label, encoded), runtime_version=__version__)
+    _check_files(label, manifest, entries)
+    return Bundle(label, manifest, hashlib.sha256(encoded).hexdigest(), entries)
+
+
+def _load(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+    if not isinstance(source, str | os.PathLike):
+        return str(getattr(source, "name", "bundle")), source.read(MAX_BYTES + 1)
+    label = os.fspath(source)
+    try:
+        with Path(source).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BundleError(
+            f"The bundle {label} cannot be read.",
+            why=f"{error.strerror or error}.",
+            remedy="Give the path of an .ecgb file with --model, or leave --model out for the bundled one.",
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise BundleError(f"{label} is larger than {MAX_BYTES // 2**20} MiB: it is no model bundle.")
+    return label, data
+
+
+def _entries(listed: list[Entry]) -> dict[str, bytes]:
+    entries: dict[str, bytes] = {}
+    for name, content in listed:
+        if not is_safe_name(name):
+            raise ArchiveError(f"the path {name!r} leaves the archive")
+        if name in entries:
+            raise ArchiveError(f"it holds {name!r} twice")
+        entries[name] = content
+    if listed[0][0] != MANIFEST_NAME:
+        raise ArchiveError(f"its first entry is {listed[0][0]!r}, not {MANIFEST_NAME}")
+    return entries
+
+
+def _parse(label: str, encoded: bytes) -> object:
+    try:
+        return json.loads(encoded, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(
+            f"The manifest of {label} is not valid JSON.", why=str(error), remedy="Export the bundle again."
+        ) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_files(label: str, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
+    again = "Copy or download it again, or export it anew with `edge-ecg export`."
+    for name in contents:
+        if name not in manifest.files:
+            raise BundleError(f"{label} holds {name!r}, which its manifest does not name.", remedy=again)
+    for name, entry in manifest.files.items():
+        content = contents.get(name)
+        if content is None:
+            raise BundleError(f"{label} lacks {name!r}, which its manifest names.", remedy=again)
+        if len(content) != entry.bytes:
+            raise BundleError(
+                f"{name!r} in {label} has {len(content)} bytes; the manifest says {entry.bytes}.",
+                remedy=again,
+            )
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise BundleError(
+                f"The SHA-256 of {name!r} in {label} differs from the manifest's.", remedy=again
+            )
+    needed = [*manifest.engines.values(), *(task.head for task in manifest.tasks.values())]
+    for name in needed:
+        if name not in manifest.files:
+            raise BundleError(
+                f"The manifest of {label} refers to {name!r} but does not list it.", remedy=again
+            )
