@@ -18,10 +18,10 @@ IndexArray = NDArray[np.int64]
 
 MIN_RR_S, MAX_RR_S = 0.25, 2.0
 
-_BAND_HZ = (5.0, 22.0)
+_BAND_HZ = (10.0, 25.0)
 _ENERGY_S = 0.10
 _REFRACTORY_S = 0.22
-_THRESHOLD = 0.5
+_THRESHOLD = 0.46
 _LEVEL_BLOCK_S = 2.0
 _LEVEL_BLOCKS = 9
 _LOCATE_S = 0.07
@@ -64,7 +64,7 @@ def heart_rate_bpm(r_peaks: IndexArray, fs_hz: float) -> float | None:
 
 
 def qrs_band(ecg_mv: FloatArray, fs_hz: float) -> FloatArray:
-    """The part of (n,) samples that QRS complexes live in (5 to 22 Hz), without delay."""
+    """The part of (n,) samples that QRS complexes live in (10 to 25 Hz), without delay."""
     half = round(0.12 * fs_hz)
     t = np.arange(-half, half + 1)
     kernel = np.zeros(2 * half + 1)
