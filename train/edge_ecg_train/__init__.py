@@ -1,0 +1,1 @@
+"""The workstation's first half: data sets, training and honest evaluation."""

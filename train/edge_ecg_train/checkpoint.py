@@ -1,0 +1,96 @@
+"""Checkpoints of a training run, and the encoder as plain arrays.
+
+Files are written beside their final place and moved there, so that whatever stops the program leaves either
+the old file or the new one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from edge_ecg.errors import DataError
+from edge_ecg_train.networks import TRUNK_CONVS, Trunk
+
+
+def write_atomically(path: Path, write: Callable[[io.BufferedWriter], object]) -> None:
+    """Write a file through ``write`` so that it is either whole or as before."""
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Save tensors and plain values, atomically."""
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint back onto the CPU.
+
+    Raises
+    ------
+    DataError
+        If there is none or it is damaged.
+
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is no checkpoint {path}.", remedy="Leave --resume out to start a new run."
+        ) from error
+    except Exception as error:  # torch.load raises whatever its unpickler or zip reader does
+        raise DataError(
+            f"The checkpoint {path} cannot be read.",
+            why=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy="Delete it and train again.",
+        ) from error
+    return state
+
+
+def save_encoder(path: Path, trunk: Trunk) -> None:
+    """Write conv1.weight (out, in, k), conv1.bias (out,) ... conv6.bias as float32 arrays in an .npz."""
+    arrays = {}
+    for index, conv in enumerate(trunk.convs, start=1):
+        arrays[f"conv{index}.weight"] = conv.weight.detach().cpu().float().numpy()
+        arrays[f"conv{index}.bias"] = conv.bias.detach().cpu().float().numpy()
+    write_atomically(path, lambda file: np.savez(file, **arrays))
+
+
+def load_encoder(path: Path) -> Trunk:
+    """Read the encoder that ``save_encoder`` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or of another network.
+
+    """
+    trunk = Trunk()
+    try:
+        with np.load(path, allow_pickle=False) as arrays, torch.no_grad():
+            for index, (conv, shape) in enumerate(zip(trunk.convs, TRUNK_CONVS, strict=True), start=1):
+                weight = torch.from_numpy(arrays[f"conv{index}.weight"])
+                if weight.shape != (shape.filters, shape.inputs, shape.taps):
+                    raise ValueError(f"conv{index}.weight has the shape {tuple(weight.shape)}")
+                conv.weight.copy_(weight)
+                conv.bias.copy_(torch.from_numpy(arrays[f"conv{index}.bias"]))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"There is no encoder {path}.", remedy="Train one with `edge-ecg train pretext`."
+        ) from error
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DataError(
+            f"{path} is not an encoder of edge-ecg.", why=str(error), remedy="Train it again."
+        ) from error
+    return trunk
