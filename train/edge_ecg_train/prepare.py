@@ -55,10 +55,13 @@ class Preparation:
     def __post_init__(self) -> None:
         if self.normalisation not in NORMALISATIONS:
             raise UsageError(
-                f"There is no normalisation {self.normalisation!r}.", remedy=f"Take {' or '.join(NORMALISATIONS)}."
+                f"There is no normalisation {self.normalisation!r}.",
+                remedy=f"Take {' or '.join(NORMALISATIONS)}.",
             )
         if not (self.hop_s == int(self.hop_s) and self.hop_s >= 1):
-            raise UsageError(f"A hop of {self.hop_s:g} s is not possible.", remedy="Take whole seconds, 1 or more.")
+            raise UsageError(
+                f"A hop of {self.hop_s:g} s is not possible.", remedy="Take whole seconds, 1 or more."
+            )
 
     @property
     def preprocessing(self) -> dict[str, object]:
@@ -160,7 +163,11 @@ def prepare_recording(recording: Recording, preparation: Preparation) -> Iterato
     ecg_mv = recording.ecg_mv()
     if not np.isfinite(ecg_mv).all():
         raise DataError(f"{recording.subject} {recording.session} holds values that are not numbers.")
-    fixed = _whole_scale(ecg_mv, recording.fs_hz, preparation) if preparation.normalisation == "recording" else None
+    fixed = (
+        _whole_scale(ecg_mv, recording.fs_hz, preparation)
+        if preparation.normalisation == "recording"
+        else None
+    )
     normaliser = CalibratedNormaliser()
     keep_from = calibrate_from = -math.inf
     for window in _windows(ecg_mv, recording.fs_hz, preparation.notch_hz):

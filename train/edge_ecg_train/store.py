@@ -112,7 +112,11 @@ class WindowStore:
             When no window of the store has a label for the task.
         """
         if task not in self._labels:
-            has = f"It has labels for {', '.join(self._labels)}." if self._labels else "It has no labels at all."
+            has = (
+                f"It has labels for {', '.join(self._labels)}."
+                if self._labels
+                else "It has no labels at all."
+            )
             raise DataError(
                 f"{self.path} has no labels for the task {task!r}.",
                 why=has,
@@ -272,7 +276,9 @@ class StoreWriter:
         for name in _NUMBERS:
             columns[name] = np.array([getattr(one, name) for one in self._meta], dtype=np.float64)
         for task in labels:
-            columns[f"label_{task}"] = np.array([one.labels.get(task, NO_LABEL) for one in self._meta], dtype=np.int64)
+            columns[f"label_{task}"] = np.array(
+                [one.labels.get(task, NO_LABEL) for one in self._meta], dtype=np.int64
+            )
         return columns
 
     def _write_header(self) -> None:

@@ -68,7 +68,11 @@ def array_length(path: Path, key: str) -> int:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
             version = np.lib.format.read_magic(member)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
             shape, _, _ = read(member)
     except (*_DAMAGE, KeyError) as error:
         raise DataError(
@@ -93,7 +97,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     except FileNotFoundError:
         raise DataError(f"{path} is missing.", remedy="Get the file again.") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table.", why=f"{error}.", remedy="Get the file again.") from None
+        raise DataError(
+            f"{path} cannot be read as a table.", why=f"{error}.", remedy="Get the file again."
+        ) from None
     absent = [column for column in columns if column not in header]
     if absent:
         raise DataError(
@@ -116,5 +122,6 @@ def number(row: dict[str, str], column: str, path: Path) -> float:
         return float(row[column])
     except (TypeError, ValueError):
         raise DataError(
-            f"{path} has {row[column]!r} where a number is expected (column {column}).", remedy="Get the file again."
+            f"{path} has {row[column]!r} where a number is expected (column {column}).",
+            remedy="Get the file again.",
         ) from None

@@ -15,7 +15,17 @@ from .arrays import keys_of, number, read_array, read_table
 from .base import Dataset, Form, Recording
 
 _TABLE, _SAMPLES = "recordings.csv", "ecg_500hz_int16.npz"
-_COLUMNS = ("key", "subject", "condition", "stress", "fs_hz", "n_samples", "scale_mv_per_lsb", "offset_mv", "ecg_usable")
+_COLUMNS = (
+    "key",
+    "subject",
+    "condition",
+    "stress",
+    "fs_hz",
+    "n_samples",
+    "scale_mv_per_lsb",
+    "offset_mv",
+    "ecg_usable",
+)
 
 
 class Eegmat(Dataset):

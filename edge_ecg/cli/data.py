@@ -1,0 +1,156 @@
+"""``edge-ecg data``: what data sets there are, whether a folder is whole, and recordings to windows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_ecg_train.datasets import DATASETS, Dataset, Recording, Report, get_dataset
+from edge_ecg_train.prepare import DEFAULT_HOP_S, NORMALISATIONS, Preparation, prepare
+
+from ..errors import EXIT_DONE, DataError
+from .progress import Progress
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-verbs and their arguments."""
+    verbs = parser.add_subparsers(dest="data_verb", metavar="prepare|check|list", required=True)
+    known = ", ".join(DATASETS)
+
+    sub = verbs.add_parser("prepare", help="recordings to windows, through the live signal chain")
+    sub.add_argument("names", nargs="+", metavar="NAME", help=f"one or more of {known}")
+    sub.add_argument(
+        "--root",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the data set's folder, or the folder that holds it",
+    )
+    sub.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="STORE", help="the store to write (a folder)"
+    )
+    sub.add_argument(
+        "--hop",
+        type=float,
+        default=DEFAULT_HOP_S,
+        metavar="SECONDS",
+        help="whole seconds from window to window (default %(default)s: no overlap)",
+    )
+    sub.add_argument(
+        "--normalisation",
+        choices=NORMALISATIONS,
+        default=NORMALISATIONS[0],
+        help="calibrated: causal, as live (default); recording: scale of the whole recording, as in the papers",
+    )
+    sub.add_argument(
+        "--notch", type=float, choices=(50.0, 60.0), metavar="HZ", help="remove mains hum: 50 or 60"
+    )
+    sub.add_argument("--keep-bad", action="store_true", help="keep windows that fail the quality check, too")
+    sub.add_argument("--overwrite", action="store_true", help="replace a store that is already there")
+
+    sub = verbs.add_parser("check", help="is this folder the data set, and is it whole?")
+    sub.add_argument("names", nargs="+", metavar="NAME", help=f"one or more of {known}")
+    sub.add_argument("--root", type=Path, required=True, metavar="DIR", help="as for prepare")
+
+    verbs.add_parser("list", help="the data sets that edge-ecg can read")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the sub-verb and return the exit code."""
+    if args.data_verb == "prepare":
+        return _prepare(args)
+    if args.data_verb == "check":
+        return _check(args)
+    return _list(args)
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    preparation = Preparation(
+        hop_s=args.hop, normalisation=args.normalisation, notch_hz=args.notch, keep_bad=args.keep_bad
+    )
+    sets = [(get_dataset(name), args.root) for name in dict.fromkeys(args.names)]
+    seconds = sum(one.duration_s for dataset, root in sets for one in dataset.recordings(root))
+    with Progress(round(seconds / 60.0), "minutes of ECG", sys.stderr) as progress:
+        done_s = 0.0
+
+        def advance(recording: Recording) -> None:
+            nonlocal done_s
+            done_s += recording.duration_s
+            progress.advance(
+                round(done_s / 60.0) - progress.done, note=f"{recording.subject} {recording.session}"
+            )
+
+        store = prepare(sets, args.output, preparation, overwrite=args.overwrite, on_recording=advance)
+    if args.json:
+        print(json.dumps({"type": "store", "path": str(args.output), **store.info}))
+        return EXIT_DONE
+    for entry in store.info["datasets"]:
+        print(
+            f"{entry['name']}: {entry['windows']} windows of {entry['subjects']} people ({entry['recordings']} "
+            f"recordings, {entry['licence']})"
+        )
+    print(f"{args.output}: {len(store)} windows, preprocessing {store.preprocessing_hash[:12]}")
+    return EXIT_DONE
+
+
+def _check(args: argparse.Namespace) -> int:
+    whole = True
+    for dataset in [get_dataset(name) for name in dict.fromkeys(args.names)]:
+        report = dataset.check(args.root)
+        whole = whole and report.complete
+        if args.json:
+            print(json.dumps(report.to_json()))
+        else:
+            _print_report(report, dataset)
+    return EXIT_DONE if whole else DataError.exit_code
+
+
+def _print_report(report: Report, dataset: Dataset) -> None:
+    state = "whole" if report.complete else "NOT whole"
+    print(f"{report.dataset}: {state}. {report.folder} ({report.form})")
+    print(f"  {report.subjects} people, {report.recordings} recordings, {report.minutes:.1f} minutes")
+    if report.unusable:
+        print(
+            f"  {report.unusable} recordings are known to hold no ECG (electrode off); prepare leaves them out"
+        )
+    for name in report.missing:
+        print(f"  missing: {name}")
+    for name, why in report.damaged.items():
+        print(f"  damaged: {name}: {why}")
+    if not report.complete:
+        print(f"  Get these again from {dataset.url}")
+
+
+def _list(args: argparse.Namespace) -> int:
+    if args.json:
+        for dataset in DATASETS.values():
+            print(json.dumps(_description(dataset)))
+        return EXIT_DONE
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "people", "hours", "labels", "licence", "what", "from"):
+        table.add_column(heading, justify="right" if heading in ("people", "hours") else "left")
+    for dataset in DATASETS.values():
+        labels = "; ".join(f"{task}: {' / '.join(names)}" for task, names in dataset.labels.items()) or "none"
+        people, hours = str(dataset.people), f"{dataset.hours:.1f}"
+        table.add_row(dataset.name, people, hours, labels, dataset.licence, dataset.title, dataset.url)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+    return EXIT_DONE
+
+
+def _description(dataset: Dataset) -> dict[str, object]:
+    return {
+        "type": "dataset",
+        "name": dataset.name,
+        "title": dataset.title,
+        "people": dataset.people,
+        "hours": dataset.hours,
+        "labels": {task: list(names) for task, names in dataset.labels.items()},
+        "licence": dataset.licence,
+        "citation": dataset.citation,
+        "url": dataset.url,
+    }
