@@ -1,0 +1,190 @@
+"""Samples in, decisions out: windows, quality, normalisation, model, and the reason when there is none.
+
+The pipeline opens nothing, prints nothing and knows no clock but those it is given; the same blocks give the
+same decisions, live, from a file, in any cut.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import BundleError, UsageError
+from .model import Model
+from .records import DecisionRecord, TaskDecision
+from .samples import SampleBlock
+from .signal.chain import WINDOW_SAMPLES, Tick, Window, WindowChain
+from .signal.iir import HIGH_PASS_HZ
+from .signal.normalise import TRIM, CalibratedNormaliser
+from .signal.quality import Quality, Reason, assess
+from .signal.resample import MODEL_FS_HZ
+
+Clock = Callable[[], float]
+WallClock = Callable[[], datetime]
+Decision = dict[str, TaskDecision | None]
+
+
+def utc_now() -> datetime:
+    """The wall clock, with its time zone."""
+    return datetime.now(UTC)
+
+
+class Pipeline:
+    """One stream of one lead, from blocks of device samples to decision records.
+
+    Parameters
+    ----------
+    model:
+        The model; its manifest names the preprocessing, which must be the one that runs here.
+    fs_hz:
+        The device's sampling rate, 100 to 4000 Hz.
+    hop_s:
+        Distance between decisions in seconds of device time; rounded to samples of 256 Hz.
+    notch_hz:
+        Mains frequency to remove; None for what the model was trained with.
+    clock:
+        Monotonic seconds, the clock of ``SampleBlock.arrived_s``.
+    wall_clock:
+        The moment that a record carries.
+
+    Raises
+    ------
+    UsageError
+        When the rate or the hop cannot be used.
+    BundleError
+        When the model wants another preprocessing than this runtime has.
+
+    Attributes
+    ----------
+    decisions, withheld:
+        Records made so far with and without a decision.
+
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        fs_hz: float,
+        *,
+        hop_s: float = 1.0,
+        notch_hz: float | None = None,
+        clock: Clock = time.monotonic,
+        wall_clock: WallClock = utc_now,
+    ) -> None:
+        _check_preprocessing(model)
+        self.model = model
+        self.decisions = 0
+        self.withheld = 0
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._normaliser = CalibratedNormaliser()
+        self._calibrated_to_s = 0.0
+        hop_samples = round(hop_s * MODEL_FS_HZ)
+        try:
+            self._chain = WindowChain(
+                fs_hz,
+                hop_samples=hop_samples,
+                notch_hz=notch_hz or model.manifest.input.preprocessing.notch_hz,
+            )
+        except ValueError as error:
+            raise UsageError(
+                f"Decisions every {hop_s:g} s from {fs_hz:g} samples a second are not possible.",
+                why=str(error),
+            ) from error
+
+    def push(self, block: SampleBlock) -> list[DecisionRecord]:
+        """Take the next block; return a record for each window that it completes.
+
+        Raises
+        ------
+        ValueError
+            When the block has another rate than the stream, goes back in time, or is not finite.
+
+        """
+        return [self._record(tick) for tick in self._chain.push(block)]
+
+    def flush(self) -> list[DecisionRecord]:
+        """Return the records of windows that were only waiting for the resampler; the stream has ended."""
+        return [self._record(tick) for tick in self._chain.flush()]
+
+    def _record(self, tick: Tick) -> DecisionRecord:
+        withheld = tuple(str(reason) for reason in tick.withheld)
+        quality: Quality | None = None
+        decision: Decision | None = None
+        inference_ms: float | None = None
+        if tick.window is not None:
+            quality = assess(tick.window)
+            withheld += tuple(str(reason) for reason in quality.reasons)
+            if quality.good:
+                started = self._clock()
+                probabilities = self._infer(tick.window)
+                inference_ms = 1e3 * (self._clock() - started)
+                decision, unsure = self._answers(probabilities)
+                withheld += unsure
+        if decision is None:
+            self.withheld += 1
+        else:
+            self.decisions += 1
+        seq = self.decisions + self.withheld - 1
+        arrived = tick.arrived_s
+        return DecisionRecord(
+            seq=seq,
+            start_s=tick.start_s,
+            end_s=tick.end_s,
+            time=self._wall_clock(),
+            decision=decision,
+            withheld=withheld,
+            quality=0.0 if quality is None else quality.score,
+            heart_rate_bpm=quality.heart_rate_bpm if quality is not None and quality.good else None,
+            lost_samples=tick.lost_samples,
+            inference_ms=inference_ms,
+            latency_ms=None if arrived is None else 1e3 * (self._clock() - arrived),
+        )
+
+    def _infer(self, window: Window) -> dict[str, NDArray[np.float32]]:
+        if window.start_s >= self._calibrated_to_s:
+            self._normaliser.update(window.ecg_mv)
+            self._calibrated_to_s = window.end_s
+        scale = self._normaliser.scale
+        assert scale is not None, "a good window is never constant, so the first one has set the scale"
+        return self.model.predict(scale.apply(window.ecg_mv)[np.newaxis])
+
+    def _answers(
+        self, probabilities: Mapping[str, NDArray[np.float32]]
+    ) -> tuple[Decision | None, tuple[str, ...]]:
+        answers: Decision = {}
+        for task, row in probabilities.items():
+            spec = self.model.manifest.tasks[task]
+            values = [float(value) for value in row[0]]
+            best = max(values)
+            answer = TaskDecision(
+                spec.labels[values.index(best)], dict(zip(spec.labels, values, strict=True))
+            )
+            answers[task] = answer if best >= spec.min_confidence else None
+        unsure = (str(Reason.LOW_CONFIDENCE),) if None in answers.values() else ()
+        return (answers if any(answers.values()) else None), unsure
+
+
+def _check_preprocessing(model: Model) -> None:
+    wanted = model.manifest.input
+    steps = wanted.preprocessing
+    here = (MODEL_FS_HZ, WINDOW_SAMPLES, "mV", HIGH_PASS_HZ, 2, "calibrated", TRIM)
+    asked = (
+        wanted.fs_hz,
+        wanted.window_samples,
+        wanted.unit,
+        steps.highpass_hz,
+        steps.highpass_order,
+        steps.normalisation,
+        steps.trim,
+    )
+    if asked != here:
+        raise BundleError(
+            f"The model {model.name_at_sha} was trained behind another signal chain than this runtime has.",
+            why=f"It wants {asked}; here it is {here}.",
+            remedy="Train and export it with this version, with the normalisation `calibrated`.",
+        )

@@ -1,0 +1,203 @@
+"""A session: an open source, a model (or none), a recorder (or none), from the start record to the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+from .errors import EdgeEcgError
+from .model import Model
+from .pipeline import Pipeline, utc_now
+from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
+from .samples import BoolArray, SampleBlock, SourceEvent
+from .sources import Address, Source, open_source
+
+
+class BlockSink(Protocol):
+    """Where a session puts its samples as they come (the recorder)."""
+
+    def write(self, block: SampleBlock) -> None:
+        """Take one block."""
+
+
+class Session:
+    """Iterate over it for the start record, events and decisions; :meth:`end` makes the last one.
+
+    Iteration ends when the source does or when ``duration_s`` of device time have passed; ``reason`` then
+    says which. A failure of the source propagates; what was decided and recorded until then stays.
+
+    Parameters
+    ----------
+    source:
+        An open source. The session does not close it.
+    model:
+        None to decide nothing.
+    hop_s, notch_hz:
+        As in :class:`~edge_ecg.pipeline.Pipeline`.
+    duration_s:
+        Seconds of device time, counted from the stream's first sample; None for no end.
+    recorder:
+        Takes every block, before anything is decided on it.
+
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        model: Model | None,
+        *,
+        hop_s: float = 1.0,
+        notch_hz: float | None = None,
+        duration_s: float | None = None,
+        recorder: BlockSink | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.reason = "source ended"
+        self.lost_samples = 0
+        self.device_s = 0.0
+        self._source = source
+        self._model = model
+        self._hop_s = hop_s
+        self._recorder = recorder
+        self._wall_clock = wall_clock
+        info = source.info
+        self._limit = None if duration_s is None else round(duration_s * info.fs_hz)
+        self._next_sample: int | None = None
+        self._last_event = ""
+        self._pipeline: Pipeline | None = None
+        if model is not None:
+            self._pipeline = Pipeline(
+                model, info.fs_hz, hop_s=hop_s, notch_hz=notch_hz, clock=clock, wall_clock=wall_clock
+            )
+
+    def __iter__(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
+        info, model = self._source.info, self._model
+        yield StartRecord(
+            source=info.address,
+            device=info.device,
+            fs_hz=info.fs_hz,
+            model=None if model is None else model.name_at_sha,
+            engine=None if model is None else model.engine,
+            hop_s=self._hop_s,
+        )
+        try:
+            for item in self._source:
+                if isinstance(item, SourceEvent):
+                    self._last_event = item.event
+                    yield EventRecord(item.event, self._wall_clock(), item.at_s, item.detail)
+                else:
+                    yield from self._take(item)
+                    if self._limit is not None and (self._next_sample or 0) >= self._limit:
+                        self.reason = "duration"
+                        break
+        except EdgeEcgError as error:
+            self.reason = error.what
+            yield from self._flush()
+            if self._last_event != "lost":
+                yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": error.what})
+            raise
+        yield from self._flush()
+
+    def end(self, reason: str | None = None) -> EndRecord:
+        """Return the totals; ``reason`` where the session did not end by itself (``interrupted``)."""
+        pipeline = self._pipeline
+        return EndRecord(
+            decisions=0 if pipeline is None else pipeline.decisions,
+            withheld=0 if pipeline is None else pipeline.withheld,
+            lost_samples=self.lost_samples,
+            reason=reason or self.reason,
+        )
+
+    def _take(self, block: SampleBlock) -> Iterator[EventRecord | DecisionRecord]:
+        if self._limit is not None:
+            block = _head(block, self._limit - block.first_sample)
+        if not len(block):
+            self._next_sample = max(self._next_sample or 0, block.first_sample)
+            return
+        lost = self._lost_before(block)
+        if lost and self._last_event != "gap":
+            yield EventRecord("gap", self._wall_clock(), block.start_s, {"lost_samples": lost})
+        self._last_event = ""
+        self.lost_samples += lost
+        self._next_sample = block.first_sample + len(block)
+        self.device_s = block.end_s
+        if self._recorder is not None:
+            self._recorder.write(block)
+        if self._pipeline is not None:
+            yield from self._pipeline.push(block)
+
+    def _lost_before(self, block: SampleBlock) -> int:
+        jump = 0 if self._next_sample is None else block.first_sample - self._next_sample
+        return max(jump, block.gap_before)
+
+    def _flush(self) -> Iterator[DecisionRecord]:
+        if self._pipeline is not None:
+            yield from self._pipeline.flush()
+
+
+def decide(
+    address: str | Address | Source,
+    model: Model,
+    *,
+    device: str | None = None,
+    hop_s: float = 1.0,
+    notch_hz: float | None = None,
+    duration_s: float | None = None,
+) -> Iterator[Record]:
+    """Open a source and yield its records: start, events, decisions and, last, the totals.
+
+    Parameters
+    ----------
+    address:
+        Where samples come from (:mod:`edge_ecg.sources.address`), or a source that is already open; that one
+        stays open.
+    model:
+        What :func:`edge_ecg.load_model` gave.
+    device:
+        The kind of device; None to find out.
+    hop_s:
+        Seconds between decisions.
+    notch_hz:
+        Mains frequency to remove, or None.
+    duration_s:
+        Seconds of device time after which to stop; None for no end.
+
+    Raises
+    ------
+    DeviceError, DataError
+        When the source fails; the end record, with the reason, comes first.
+    UsageError
+        When the address or an option makes no sense.
+
+    """
+    owned = isinstance(address, str | Address)
+    source = open_source(address, device=device) if isinstance(address, str | Address) else address
+    try:
+        session = Session(source, model, hop_s=hop_s, notch_hz=notch_hz, duration_s=duration_s)
+        try:
+            yield from session
+        except EdgeEcgError:
+            yield session.end()
+            raise
+        yield session.end()
+    finally:
+        if owned:
+            source.close()
+
+
+def _head(block: SampleBlock, count: int) -> SampleBlock:
+    """Return the first ``count`` samples of a block (none when it is zero or less)."""
+    if count >= len(block):
+        return block
+    count = max(count, 0)
+
+    def cut(flags: BoolArray | None) -> BoolArray | None:
+        return None if flags is None else flags[:count]
+
+    return replace(
+        block, ecg_mv=block.ecg_mv[:count], lead_off=cut(block.lead_off), saturated=cut(block.saturated)
+    )
