@@ -27,7 +27,7 @@ class Execution:
         CPU threads; 0 leaves PyTorch's choice.
     micro_batch_signals:
         Signals that pass through the network at once; a batch's gradient is the sum over its parts.
-        0 chooses: 64 on a CPU (activations stay near the caches), 4096 elsewhere.
+        0 chooses: 32 on a CPU (activations stay near the caches), 4096 elsewhere.
 
     """
 
@@ -74,7 +74,7 @@ def prepare_machine(execution: Execution) -> Machine:
     precision = execution.precision
     if precision == "auto":
         precision = "bf16" if _native_bf16(device) else "fp32"
-    micro = execution.micro_batch_signals or (64 if device.type == "cpu" else 4096)
+    micro = execution.micro_batch_signals or (32 if device.type == "cpu" else 4096)
     return Machine(device, precision, micro)
 
 

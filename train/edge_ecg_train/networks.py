@@ -20,6 +20,7 @@ The convolutions run as 1 × k images in channels-last order: on CPUs this is 1.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,6 +28,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from edge_ecg_train.conv import same_conv
 
 WINDOW_SAMPLES = 2560
 EMBEDDING = 128
@@ -68,13 +71,11 @@ class SameConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(shape.filters, shape.inputs, shape.taps))
         self.bias = nn.Parameter(torch.zeros(shape.filters))
-        self.padding = ((shape.taps - 1) // 2, shape.taps // 2)
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (n, inputs, 1, time) to (n, filters, 1, time)."""
-        kernel = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(F.pad(x, self.padding), kernel, self.bias)
+        return same_conv(x, self.weight, self.bias)
 
 
 class Trunk(nn.Module):
@@ -125,7 +126,7 @@ class PretextHeads(nn.Module):
         self.dropout = dropout
         widths = (EMBEDDING, 128, 128, 1)
         self.weights = nn.ParameterList(
-            _glorot(tasks, inputs, outputs) for inputs, outputs in zip(widths, widths[1:], strict=False)
+            _glorot(tasks, inputs, outputs) for inputs, outputs in itertools.pairwise(widths)
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(tasks, 1, outputs)) for outputs in widths[1:])
 

@@ -1,0 +1,125 @@
+"""A 1-D convolution with "same" padding whose gradient is as fast as its forward pass on a CPU.
+
+oneDNN computes the weight gradient of a long, narrow convolution (32 channels, 32 taps) at a quarter of the
+speed of its forward pass; it is fast where there are at least 128 channels. So the time axis is cut into
+blocks of s samples whose samples become channels: with time-major (channels-last) tensors that is a view.
+The blocked convolution has s times as many input and output channels and k/s + 1 taps, and every tap of
+the true kernel is found s times in its weight gradient:
+
+    y[t] = sum_k w[k] x[t + k],   t = s T + j,   t + k = s (T + τ) + i   =>   k = s τ + i - j
+
+    dL/dw[k] = sum_j dL/dW[j, i, τ]   with i and τ from  s τ + i = k + j
+
+This costs a factor 1 + s/k in arithmetic and gains a factor 2 to 3 in time for the trunk's first four
+convolutions; a whole training step becomes about 1.4 times as fast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_WIDE_ENOUGH = 128
+
+
+def same_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Convolve with zeros around the signal so that the length stays, (k-1)//2 on the left, k//2 on the right.
+
+    Parameters
+    ----------
+    x:
+        (n, inputs, 1, time), channels last.
+    weight:
+        (outputs, inputs, k).
+    bias:
+        (outputs,).
+
+    Returns
+    -------
+    (n, outputs, 1, time), channels last.
+
+    """
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    if device == "cpu" and weight.requires_grad and torch.is_grad_enabled():
+        result: Tensor = _SameConv.apply(x, weight, bias)
+        return result
+    return _forward(x, weight, bias)
+
+
+def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    taps = weight.shape[2]
+    return F.conv2d(F.pad(x, ((taps - 1) // 2, taps // 2)), _image_kernel(weight), bias)
+
+
+def _image_kernel(weight: Tensor) -> Tensor:
+    return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+class _SameConv(torch.autograd.Function):
+    """The same function with its own backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _forward(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        to_x = _input_gradient(gradient, weight) if ctx.needs_input_grad[0] else None
+        return to_x, *_parameter_gradients(x, gradient, weight.shape[2])
+
+
+def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
+    """Correlate the output's gradient with the kernel: a convolution with the kernel reversed in time."""
+    taps = weight.shape[2]
+    padded = F.pad(gradient, (taps // 2, (taps - 1) // 2))
+    return F.conv2d(padded, _image_kernel(weight.flip(2).transpose(0, 1)))
+
+
+def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+    """Return dL/dw (outputs, inputs, taps) and dL/db (outputs,), float32, by way of blocks of samples."""
+    _, inputs, _, time = x.shape
+    outputs = gradient.shape[1]
+    s = max(1, _WIDE_ENOUGH // outputs)
+    if taps % s:
+        s = 1
+    blocks, wide_taps = -(-time // s), taps // s + (s > 1)
+    left = (taps - 1) // 2
+    wide_x = _block(F.pad(x, (left, (blocks + wide_taps - 1) * s - left - time)), s)
+    wide_gradient = _block(F.pad(gradient, (0, blocks * s - time)), s)
+    _, wide_w, wide_b = torch.ops.aten.convolution_backward(
+        wide_gradient,
+        wide_x,
+        # Only the shape of the weight matters when its own gradient is asked for.
+        wide_gradient.new_empty(1).expand(s * outputs, s * inputs, 1, wide_taps),
+        [s * outputs],
+        stride=[1, 1],
+        padding=[0, 0],
+        dilation=[1, 1],
+        transposed=False,
+        output_padding=[0, 0],
+        groups=1,
+        output_mask=[False, True, True],
+    )
+    # (j, output, i, input, τ) -> (j, output, input, s τ + i)
+    by_sample = wide_w.float().view(s, outputs, s, inputs, wide_taps).permute(0, 1, 3, 4, 2)
+    by_sample = by_sample.reshape(s, outputs, inputs, wide_taps * s)
+    to_w = torch.stack([by_sample[j, :, :, j : j + taps] for j in range(s)]).sum(0)
+    return to_w, wide_b.float().view(s, outputs).sum(0)
+
+
+def _block(x: Tensor, s: int) -> Tensor:
+    """View (n, channels, 1, time) as (n, s * channels, 1, time / s): sample i of a block is channel group i."""
+    n, channels, _, time = x.shape
+    flat = x.permute(0, 2, 3, 1).contiguous()
+    return flat.view(n, 1, time // s, s * channels).permute(0, 3, 1, 2)
