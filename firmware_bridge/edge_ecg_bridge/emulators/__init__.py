@@ -1,0 +1,17 @@
+"""Virtual devices: they speak a firmware's bytes from the device's side, without I/O and on any clock."""
+
+from .base import Emulator, Reservoir, Signal
+from .odd import DockEmulator, GarbageEmulator, SilentEmulator
+from .shimmer3 import Shimmer3Emulator
+from .text import TextEmulator
+
+__all__ = [
+    "DockEmulator",
+    "Emulator",
+    "GarbageEmulator",
+    "Reservoir",
+    "Shimmer3Emulator",
+    "Signal",
+    "SilentEmulator",
+    "TextEmulator",
+]

@@ -1,0 +1,60 @@
+"""What every virtual device is, and the signal that it measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from ..stream import FloatArray
+
+Signal = Callable[[float], Iterator[FloatArray]]
+"""Sampling rate -> one lead in millivolts, in chunks; NaN where there is no sample. May end."""
+
+
+class Emulator(Protocol):
+    """A virtual device. Times are seconds of one monotonic clock, whichever it is."""
+
+    def receive(self, data: bytes, now_s: float) -> None:
+        """Take bytes from the host."""
+        ...
+
+    def bytes_to_send(self, now_s: float) -> bytes:
+        """Return what the device has sent up to now and was not returned before."""
+        ...
+
+    @property
+    def next_due_s(self) -> float | None:
+        """When there will be more to send; None when only the host can change that."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether the device has hung up: its recording is over or it was unplugged."""
+        ...
+
+    def link_lost(self) -> None:
+        """React to a host that has gone."""
+        ...
+
+
+class Reservoir:
+    """Hands a stream of chunks out in other pieces."""
+
+    def __init__(self, chunks: Iterator[FloatArray]) -> None:
+        self._chunks = chunks
+        self._rest: FloatArray = np.zeros(0)
+
+    def take(self, n: int) -> FloatArray:
+        """Return the next ``n`` samples; fewer only at the end."""
+        parts, have = [self._rest], len(self._rest)
+        while have < n:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            parts.append(chunk)
+            have += len(chunk)
+        whole = np.concatenate(parts)
+        self._rest = whole[n:]
+        return whole[:n]

@@ -1,0 +1,278 @@
+"""The order in which a Shimmer3 is asked and told, from any state it may be in to its first packet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..stream import BridgeError, Detail, show_bytes
+from . import commands, dock
+from .exg import LEADS, ExgRegisters, Lead, ecg_registers
+from .packets import PacketLayout
+from .replies import Ack, Firmware, Inquiry, ReplyReader, parse_firmware, parse_inquiry
+from .wire import (
+    BOARDS,
+    EXG_BOARDS,
+    EXG_UNIFIED_BOARD,
+    TICK_HZ,
+    UNMARKED_BOARD,
+    FirmwareId,
+    Hardware,
+    Response,
+)
+
+_CRC_SINCE = (0, 13, 7)
+_STATUS_ACK_SINCE = (0, 15, 4)
+_LONG_STAMPS_SINCE = {FirmwareId.LOG_AND_STREAM: (0, 5, 4), FirmwareId.BT_STREAM: (0, 7, 3)}
+_SLOW_ANSWER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the host wants of the Shimmer.
+
+    Attributes
+    ----------
+    fs_hz:
+        Wished sampling rate; the device takes the nearest 32768 / n.
+    lead:
+        A name in :data:`edge_ecg_bridge.shimmer3.exg.LEADS`.
+    gain:
+        1, 2, 3, 4, 6, 8 or 12.
+    lead_off:
+        Whether the chips watch for loose electrodes (DC comparators).
+
+    """
+
+    fs_hz: float = 256.0
+    lead: str = "LL-RA"
+    gain: int = 4
+    lead_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A command and the first byte of its answer (None: an ACK is all).
+
+    ``find`` replaces the usual reading of answers: it looks into all bytes seen.
+    """
+
+    command: bytes
+    response: int | None = None
+    timeout_s: float = 1.0
+    tries: int = 2
+    find: Callable[[bytes], str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A command without answer, and how long the line must then be quiet."""
+
+    command: bytes
+    quiet_s: float = 0.2
+    limit_s: float = 1.0
+    tries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is needed to read the packets."""
+
+    layout: PacketLayout
+    ticks: int
+    registers: ExgRegisters
+    details: dict[str, Detail]
+
+    @property
+    def fs_hz(self) -> float:
+        """The device's own rate."""
+        return TICK_HZ / self.ticks
+
+
+class NoAnswerError(Exception):
+    """The time for an answer is over; holds the bytes that came instead."""
+
+    def __init__(self, seen: bytes) -> None:
+        super().__init__("no answer")
+        self.seen = seen
+
+
+class RefusedError(Exception):
+    """The device answered NACK."""
+
+
+Steps = Generator[Ask | Silence, Ack, Stream]
+
+
+def set_up(settings: Settings, reader: ReplyReader) -> Steps:
+    """Ask and tell until the stream runs; tells ``reader`` what it must know to read on."""
+    yield Silence(commands.stop_streaming())
+    hardware = yield from _identify(reader)
+    try:
+        firmware = parse_firmware((yield Ask(commands.get_firmware(), Response.FIRMWARE)).payload)
+        _check_firmware(firmware)
+        if firmware.kind == FirmwareId.LOG_AND_STREAM:
+            yield from _protect(firmware, hardware, reader)
+        stream = yield from _configure(settings, reader, hardware, firmware)
+        yield Ask(commands.start_streaming())
+    except NoAnswerError as error:
+        raise BridgeError(
+            "The Shimmer stopped answering while it was being set up.",
+            why=f"It last sent {show_bytes(error.seen[-24:])}.",
+            remedy="Switch it off and on again, and close other programs on this port.",
+        ) from None
+    except RefusedError:
+        raise BridgeError(
+            "The Shimmer refuses to be set up.",
+            why="It does so while it is logging or synchronising with others.",
+            remedy="Stop its logging (button or Consensys) and switch SD synchronisation off in Consensys.",
+        ) from None
+    return stream
+
+
+def _identify(reader: ReplyReader) -> Generator[Ask | Silence, Ack, int]:
+    try:
+        hardware = (yield Ask(commands.get_hardware(), Response.HARDWARE)).payload[0]
+    except (NoAnswerError, RefusedError) as error:
+        yield from _look_for_dock(error.seen if isinstance(error, NoAnswerError) else b"")
+        raise AssertionError("unreachable") from None
+    if hardware not in (Hardware.SHIMMER3, Hardware.SHIMMER3R):
+        raise BridgeError(
+            f"This is a Shimmer of hardware version {hardware}, which edge-ecg does not know.",
+            remedy="Use a Shimmer3 or Shimmer3R with the ExG board.",
+        )
+    reader.hardware = hardware
+    return hardware
+
+
+def _look_for_dock(seen: bytes) -> Generator[Ask | Silence, Ack, None]:
+    try:
+        found = (yield Ask(dock.GET_VERSION, timeout_s=0.3, tries=1, find=dock.find_version)).payload.decode()
+    except NoAnswerError as error:
+        raise BridgeError(
+            "Nothing on this port answers as a Shimmer3.",
+            why=f"It sent {show_bytes(seen or error.seen)} when it was asked what it is.",
+            remedy="Switch the Shimmer on, take it out of its dock and bind it again (sudo rfcomm bind 0 "
+            "ADDRESS); a dock's own ports, of which one is silent, never stream.",
+        ) from None
+    raise BridgeError(
+        f"This is the dock of a Shimmer ({found or 'of unknown kind'}): docks do not stream.",
+        why="A Shimmer sends its ECG over Bluetooth only.",
+        remedy="Take it out of the dock, pair it (PIN 1234), sudo rfcomm bind 0 ADDRESS, and give "
+        "--port /dev/rfcomm0.",
+    )
+
+
+def _check_firmware(firmware: Firmware) -> None:
+    if firmware.kind == FirmwareId.SD_LOG:
+        raise BridgeError(
+            f"The Shimmer runs SDLog {firmware}, which writes to its card and does not stream.",
+            remedy="Put the LogAndStream firmware on it with Consensys.",
+        )
+    since = _LONG_STAMPS_SINCE.get(FirmwareId(firmware.kind)) if firmware.kind in set(FirmwareId) else None
+    if since is None or firmware.version < since:
+        raise BridgeError(
+            f"The Shimmer runs firmware {firmware} (kind {firmware.kind}), which edge-ecg cannot read.",
+            why="Its packets carry 16-bit time stamps." if since else "",
+            remedy="Put the current LogAndStream firmware on it with Consensys.",
+        )
+
+
+def _protect(firmware: Firmware, hardware: int, reader: ReplyReader) -> Generator[Ask | Silence, Ack, None]:
+    """Make status messages tell-tale and every message checkable, as far as the firmware can."""
+    if firmware.version >= _STATUS_ACK_SINCE:
+        with suppress(NoAnswerError, RefusedError):
+            yield Ask(commands.set_status_ack(False))
+            reader.status_ack = False
+    if firmware.version >= _CRC_SINCE or hardware == Hardware.SHIMMER3R:
+        reader.crc_bytes = 2  # its ACK carries the CRC already
+        try:
+            yield Ask(commands.set_crc(2))
+        except (NoAnswerError, RefusedError):
+            reader.crc_bytes = 0
+
+
+def _configure(
+    settings: Settings, reader: ReplyReader, hardware: int, firmware: Firmware
+) -> Generator[Ask | Silence, Ack, Stream]:
+    board, revision = yield from _board()
+    ticks = commands.ticks_for(settings.fs_hz)
+    clock_out = board == EXG_UNIFIED_BOARD and revision >= 4
+    wanted = ecg_registers(
+        TICK_HZ / ticks, gain=settings.gain, clock_out=clock_out, lead_off=settings.lead_off
+    )
+    yield Ask(commands.set_rate(ticks))
+    yield Ask(commands.set_sensors())
+    for chip in (0, 1):
+        yield Ask(commands.set_exg(chip, wanted[chip]))
+    chips = []
+    for chip in (0, 1):
+        answer = yield Ask(commands.get_exg(chip), Response.EXG, _SLOW_ANSWER_S)
+        chips.append(ExgRegisters(answer.payload[1:]))
+    lead = LEADS[settings.lead]
+    registers = chips[lead.chip]
+    _check_registers(registers, lead, TICK_HZ / ticks)
+    answer = yield Ask(commands.inquiry(), Response.INQUIRY, _SLOW_ANSWER_S)
+    announced = parse_inquiry(answer.payload, hardware)
+    layout = _layout(announced, lead)
+    details: dict[str, Detail] = {
+        "hardware": "Shimmer3R" if hardware == Hardware.SHIMMER3R else "Shimmer3",
+        "firmware": str(firmware),
+        "lead": settings.lead,
+        "gain": registers.gain(lead.channel) or 0,
+        "uv_per_count": round(registers.mv_per_count(lead.channel) * 1000.0, 6),
+        "crc_bytes": reader.crc_bytes,
+        "lead_off_detection": registers.detects_lead_off,
+    }
+    return Stream(layout, announced.ticks, registers, details)
+
+
+def _board() -> Generator[Ask | Silence, Ack, tuple[int, int]]:
+    try:
+        payload = (yield Ask(commands.get_board(), Response.BOARD)).payload
+    except (NoAnswerError, RefusedError):  # firmware that does not know the question
+        return UNMARKED_BOARD, 0
+    if len(payload) < 3:
+        return UNMARKED_BOARD, 0
+    board, revision = payload[1], payload[2]
+    if board not in EXG_BOARDS and board != UNMARKED_BOARD:
+        raise BridgeError(
+            f"This Shimmer has no ExG board: its board is SR{board} ({BOARDS.get(board, 'unknown')}).",
+            remedy="ECG needs the ECG/EMG unit (SR37 or SR47).",
+        )
+    return board, revision
+
+
+def _check_registers(registers: ExgRegisters, lead: Lead, fs_hz: float) -> None:
+    """Refuse a chip that did not take the set-up: better no ECG than a wrong one."""
+    good = (
+        len(registers.data) == commands.EXG_REGISTERS
+        and registers.gain(lead.channel) is not None
+        and registers.powered(lead.channel)
+        and registers.input(lead.channel) in (0, 7)
+        and (registers.rate_hz or 0) >= fs_hz
+    )
+    if not good:
+        raise BridgeError(
+            "The Shimmer's ECG chip did not take its set-up.",
+            why=f"Its registers read {registers.data.hex(' ').upper()}.",
+            remedy="Switch the Shimmer off and on again; if that does not help, its ExG board is broken.",
+        )
+
+
+def _layout(answer: Inquiry, lead: Lead) -> PacketLayout:
+    try:
+        layout = PacketLayout.of(answer.channels)
+    except KeyError as unknown:
+        raise BridgeError(
+            f"The Shimmer announces a channel 0x{unknown.args[0]:02X} whose size is unknown.",
+            remedy="Report this with the firmware version; until then use LogAndStream 1.0.",
+        ) from None
+    if answer.ticks == 0 or lead.sample_id not in layout.offsets or lead.status_id not in layout.offsets:
+        raise BridgeError(
+            "The Shimmer did not switch its ECG channels on.",
+            why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",
+            remedy="Switch it off and on again.",
+        )
+    return layout
