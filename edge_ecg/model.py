@@ -101,9 +101,24 @@ def load_model(path: str | os.PathLike[str] | IO[bytes] | None = None, engine: s
 
     """
     bundle = bundled() if path is None else read_bundle(path)
-    encoder = open_encoder(bundle, engine)
-    heads = {name: _head(bundle, name) for name in bundle.manifest.tasks}
-    return Model(bundle, encoder, heads)
+    return open_model(bundle, engine, load_heads(bundle))
+
+
+def open_model(bundle: Bundle, engine: str, heads: Mapping[str, MlpHead]) -> Model:
+    """Open a bundle that has been read already, with its heads; raises as :func:`load_model`."""
+    return Model(bundle, open_encoder(bundle, engine), heads)
+
+
+def load_heads(bundle: Bundle) -> dict[str, MlpHead]:
+    """Return the head of each task.
+
+    Raises
+    ------
+    BundleError
+        When one is not readable or does not fit the manifest.
+
+    """
+    return {name: _head(bundle, name) for name in bundle.manifest.tasks}
 
 
 def bundled() -> Bundle:

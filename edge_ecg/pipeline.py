@@ -58,11 +58,6 @@ class Pipeline:
     BundleError
         When the model wants another preprocessing than this runtime has.
 
-    Attributes
-    ----------
-    decisions, withheld:
-        Records made so far with and without a decision.
-
     """
 
     def __init__(
@@ -77,8 +72,7 @@ class Pipeline:
     ) -> None:
         _check_preprocessing(model)
         self.model = model
-        self.decisions = 0
-        self.withheld = 0
+        self._seq = 0
         self._clock = clock
         self._wall_clock = wall_clock
         self._normaliser = CalibratedNormaliser()
@@ -125,11 +119,7 @@ class Pipeline:
                 inference_ms = 1e3 * (self._clock() - started)
                 decision, unsure = self._answers(probabilities)
                 withheld += unsure
-        if decision is None:
-            self.withheld += 1
-        else:
-            self.decisions += 1
-        seq = self.decisions + self.withheld - 1
+        seq, self._seq = self._seq, self._seq + 1
         arrived = tick.arrived_s
         return DecisionRecord(
             seq=seq,

@@ -42,6 +42,17 @@ class Session:
     recorder:
         Takes every block, before anything is decided on it.
 
+    Attributes
+    ----------
+    decisions, withheld:
+        Windows so far with and without a decision.
+    lost_samples:
+        Device samples lost so far.
+    device_s:
+        Device time so far.
+    reason:
+        Why the iteration ended.
+
     """
 
     def __init__(
@@ -57,6 +68,8 @@ class Session:
         wall_clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.reason = "source ended"
+        self.decisions = 0
+        self.withheld = 0
         self.lost_samples = 0
         self.device_s = 0.0
         self._source = source
@@ -75,6 +88,18 @@ class Session:
             )
 
     def __iter__(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
+        for record in self._records():
+            yield record
+            # Counted once it has been dealt with, so that an interrupt cannot make the totals promise more.
+            if isinstance(record, DecisionRecord):
+                self.decisions += record.decision is not None
+                self.withheld += record.decision is None
+
+    def end(self, reason: str | None = None) -> EndRecord:
+        """Return the totals; ``reason`` where the session did not end by itself (``interrupted``)."""
+        return EndRecord(self.decisions, self.withheld, self.lost_samples, reason or self.reason)
+
+    def _records(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         info, model = self._source.info, self._model
         yield StartRecord(
             source=info.address,
@@ -101,16 +126,6 @@ class Session:
                 yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": error.what})
             raise
         yield from self._flush()
-
-    def end(self, reason: str | None = None) -> EndRecord:
-        """Return the totals; ``reason`` where the session did not end by itself (``interrupted``)."""
-        pipeline = self._pipeline
-        return EndRecord(
-            decisions=0 if pipeline is None else pipeline.decisions,
-            withheld=0 if pipeline is None else pipeline.withheld,
-            lost_samples=self.lost_samples,
-            reason=reason or self.reason,
-        )
 
     def _take(self, block: SampleBlock) -> Iterator[EventRecord | DecisionRecord]:
         if self._limit is not None:

@@ -35,6 +35,8 @@ class Bundle:
         SHA-256 of ``manifest.json`` in hexadecimal: it names the bundle, since all other hashes stand in it.
     contents:
         Bytes of each file that the manifest names.
+    signature:
+        The detached signature of ``manifest.json``, not checked; None when the bundle is unsigned.
 
     """
 
@@ -42,6 +44,7 @@ class Bundle:
     manifest: Manifest
     manifest_sha256: str
     contents: Mapping[str, bytes]
+    signature: bytes | None = None
 
     @property
     def name_at_sha(self) -> str:
@@ -87,10 +90,10 @@ def read_bundle(source: str | os.PathLike[str] | IO[bytes]) -> Bundle:
             remedy="Copy or download it again, or export it anew with `edge-ecg export`.",
         ) from error
     encoded = entries.pop(MANIFEST_NAME)
-    entries.pop(SIGNATURE_NAME, None)
+    signature = entries.pop(SIGNATURE_NAME, None)
     manifest = Manifest.from_json(_parse(label, encoded), runtime_version=__version__)
     _check_files(label, manifest, entries)
-    return Bundle(label, manifest, hashlib.sha256(encoded).hexdigest(), entries)
+    return Bundle(label, manifest, hashlib.sha256(encoded).hexdigest(), entries, signature)
 
 
 def _load(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:

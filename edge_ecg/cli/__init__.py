@@ -113,7 +113,12 @@ def _top_parser(used: str | None = None, module: VerbModule | None = None) -> ar
     parser.add_argument("--version", action="version", version=f"edge-ecg {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
     for name, verb in VERBS.items():
-        sub = verbs.add_parser(name, help=verb.help, description=f"{verb.help[0].upper()}{verb.help[1:]}.")
+        sub = verbs.add_parser(
+            name,
+            help=verb.help,
+            description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         if name == used and module is not None:
             module.configure(sub)
             _add_json(sub, default=False)

@@ -1,0 +1,68 @@
+"""``edge-ecg run``: live decisions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..errors import DeviceError, UsageError
+from ..model import load_model
+from . import DISCLAIMER
+from .streaming import add_model_options, add_record_option, add_source_options, stream
+
+DEMO_ADDRESS = "sim:shimmer3"
+DEMO_DURATION_S = 75.0
+_DEMO_HINT = "edge-ecg run --demo"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_source_options(parser)
+    add_model_options(parser)
+    add_record_option(parser)
+    parser.epilog = f"Example: edge-ecg run --port /dev/ttyUSB0 --record today.csv\n{DISCLAIMER}"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Open the device, decide until it ends, and return the exit code."""
+    model = load_model(args.model, args.engine)
+    duration_s = args.duration
+    if args.demo and duration_s is None:
+        duration_s = DEMO_DURATION_S
+        print(f"A simulated Shimmer3 for {duration_s:.0f} s; Ctrl-C ends it sooner.", file=sys.stderr)
+    return stream(args, choose_address(args), model, record_to=args.record, duration_s=duration_s)
+
+
+def choose_address(args: argparse.Namespace) -> str:
+    """Return what ``--port`` or ``--demo`` say, or the one device that is plugged in.
+
+    Raises
+    ------
+    DeviceError
+        When nothing is plugged in.
+    UsageError
+        When there is more than one device to choose from.
+
+    """
+    if args.demo:
+        return DEMO_ADDRESS
+    if args.port is not None:
+        return str(args.port)
+    from ..discovery import find_serial_ports
+
+    found = find_serial_ports()
+    if not found:
+        raise DeviceError(
+            "No device is plugged in.",
+            why="No serial port was found.",
+            remedy=f"Plug one in, give --port ADDRESS, or try it without one: {_DEMO_HINT}",
+        )
+    if len(found) > 1:
+        listed = "; ".join(f"{port.address} ({port.description})" for port in found)
+        raise UsageError(
+            f"There are {len(found)} devices to choose from.",
+            why=f"Found {listed}.",
+            remedy=f"Give one of them with --port, or try it without a device: {_DEMO_HINT}",
+        )
+    print(f"Found {found[0].address} ({found[0].description}).", file=sys.stderr)
+    return str(found[0].address)

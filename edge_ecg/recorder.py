@@ -1,0 +1,122 @@
+"""``--record``: a stream kept as a text file that ``file:`` reads back to the same samples, bit for bit.
+
+Lines beginning with ``#`` say what it is, then comes CSV: the device's sample number (a jump is a gap),
+millivolts with all their digits, and the device's own flags where it has them. The file is a valid recording
+after every line, so a crash or a pulled plug costs at most the last second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from .errors import DataError
+from .samples import SampleBlock, SourceInfo
+
+FIRST_LINE = "# edge-ecg recording"
+_FLUSH_S = 1.0
+
+
+class Recorder:
+    """Write blocks to a new file; an existing one is never touched.
+
+    The file is created at once (so that a wrong path is noticed before the device is opened), gets its header
+    from :meth:`begin`, and is taken away again when nothing was recorded.
+
+    Raises
+    ------
+    DataError
+        When the file exists or cannot be made; from :meth:`write`, when the disk is full.
+
+    """
+
+    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = Path(path)
+        self.samples = 0
+        self._clock = clock
+        self._flushed_s = clock()
+        self._flags: tuple[str, ...] | None = None
+        try:
+            self._file = self.path.open("x", encoding="utf-8", newline="\n")
+        except FileExistsError as error:
+            raise DataError(
+                f"{self.path} exists already; a recording is never overwritten.",
+                remedy="Give --record another name.",
+            ) from error
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def begin(self, info: SourceInfo) -> None:
+        """Write what is known of the source."""
+        lines = {
+            "fs_hz": repr(float(info.fs_hz)),
+            "unit": "mV",
+            "device": info.device,
+            "source": info.address,
+        }
+        header = [FIRST_LINE, *(f"# {key}: {value}" for key, value in lines.items())]
+        self._write("".join(line.replace("\n", " ") + "\n" for line in header))
+
+    def write(self, block: SampleBlock) -> None:
+        """Append one block; it is on its way to the disk within a second."""
+        columns = {"lead_off": block.lead_off, "saturated": block.saturated}
+        if self._flags is None:
+            self._flags = tuple(name for name, flags in columns.items() if flags is not None)
+            self._write(",".join(("sample", "ecg_mv", *self._flags)) + "\n")
+        numbers = range(block.first_sample, block.first_sample + len(block))
+        none = np.zeros(len(block), dtype=np.bool_)
+        flags = [columns[name] for name in self._flags]
+        flag_values = [(none if values is None else values).astype(int).tolist() for values in flags]
+        rows = zip(numbers, map(repr, block.ecg_mv.tolist()), *flag_values, strict=True)
+        self._write("".join(",".join(map(str, row)) + "\n" for row in rows))
+        self.samples += len(block)
+        now = self._clock()
+        if now - self._flushed_s >= _FLUSH_S:
+            self._flushed_s = now
+            self._flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._file.closed:
+            return
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failure(error) from error
+        if not self.samples:
+            self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _flush(self) -> None:
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> DataError:
+        return DataError(
+            f"The recording {self.path} cannot be written.",
+            why=f"{error.strerror or error}.",
+            remedy="Give --record a path in a folder that you may write to, on a disk with room.",
+        )

@@ -1,0 +1,75 @@
+"""Plain text, one line a decision: for a log, a pipe or a very small terminal."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
+from ..signal.quality import Reason
+
+
+class PlainLines:
+    """Write records as short English lines to an open text stream, which stays open."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last_reasons: tuple[str, ...] = ()
+
+    def write(self, record: Record) -> None:
+        """Write one record."""
+        for line in self._lines(record):
+            self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Nothing to put back."""
+
+    def _lines(self, record: Record) -> list[str]:
+        if isinstance(record, StartRecord):
+            model = f", model {record.model} in {record.engine}" if record.model else ", recording only"
+            return [f"{record.device} at {record.source}, {record.fs_hz:g} Hz{model}"]
+        if isinstance(record, EventRecord):
+            detail = "".join(f", {key.replace('_', ' ')}: {value}" for key, value in record.detail.items())
+            return [f"{record.at_s:8.1f} s  -- {record.event}{detail}"]
+        if isinstance(record, EndRecord):
+            return [summary(record)]
+        return self._decision(record)
+
+    def _decision(self, record: DecisionRecord) -> list[str]:
+        when = f"{record.end_s:8.1f} s"
+        lines = []
+        if record.decision is None:
+            lines.append(f"{when}  no decision: {', '.join(record.withheld)}")
+            # The advice once, when the reasons change; not again every second.
+            if record.withheld != self._last_reasons:
+                lines += [f"{'':12}{text}" for text in advice(record.withheld)]
+        else:
+            answers = [
+                f"{task}: {answer.label} {100 * answer.confidence:.0f} %" if answer else f"{task}: not sure"
+                for task, answer in record.decision.items()
+            ]
+            lines.append(f"{when}  {', '.join(answers)}{_measures(record)}")
+        self._last_reasons = record.withheld
+        return lines
+
+
+def advice(reasons: tuple[str, ...]) -> list[str]:
+    """Return one sentence a reason: what a person can do."""
+    return [Reason(reason).advice for reason in reasons]
+
+
+def summary(end: EndRecord) -> str:
+    """Return the totals of a session in one line."""
+    loss = f"{end.lost_samples} samples lost" if end.lost_samples else "no samples lost"
+    return f"{end.decisions} decisions, {end.withheld} withheld, {loss}; ended: {end.reason.rstrip('.')}."
+
+
+def _measures(record: DecisionRecord) -> str:
+    parts = [f"signal {100 * record.quality:.0f} %"]
+    if record.heart_rate_bpm is not None:
+        parts.insert(0, f"{record.heart_rate_bpm:.0f} bpm")
+    if record.lost_samples:
+        parts.append(f"{record.lost_samples} samples lost")
+    if record.latency_ms is not None:
+        parts.append(f"{record.latency_ms:.0f} ms")
+    return "".join(f"  {part}" for part in parts)
