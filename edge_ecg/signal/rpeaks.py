@@ -19,12 +19,15 @@ IndexArray = NDArray[np.int64]
 MIN_RR_S, MAX_RR_S = 0.25, 2.0
 
 _BAND_HZ = (10.0, 25.0)
+_KERNEL_HALF_S = 0.12
 _ENERGY_S = 0.10
 _REFRACTORY_S = 0.22
 _THRESHOLD = 0.46
 _LEVEL_BLOCK_S = 2.0
 _LEVEL_BLOCKS = 9
 _LOCATE_S = 0.07
+_SHAPE_HZ = 30.0
+_BASELINE_S = 0.3
 
 
 def detect_r_peaks(ecg_mv: FloatArray, fs_hz: float) -> IndexArray:
@@ -42,18 +45,7 @@ def detect_r_peaks(ecg_mv: FloatArray, fs_hz: float) -> IndexArray:
     (k,) int64, ascending: the sample of the largest deflection of each QRS complex. Empty when there is
     none, or less than half a second of signal.
     """
-    if len(ecg_mv) < fs_hz / 2:
-        return np.zeros(0, dtype=np.int64)
-    band = qrs_band(ecg_mv, fs_hz)
-    energy = _smooth(band * band, round(_ENERGY_S * fs_hz))
-    strength = np.sqrt(np.maximum(energy, 0.0))
-    candidates = _local_maxima(strength, round(_REFRACTORY_S * fs_hz))
-    if len(candidates) == 0:
-        return candidates
-    level = _local_level(strength, fs_hz)[candidates]
-    keep = strength[candidates] > _THRESHOLD * level
-    beats = _search_back(candidates, keep, strength, level, fs_hz)
-    return _locate(beats, band, fs_hz)
+    return QrsBand(ecg_mv, fs_hz).r_peaks()
 
 
 def heart_rate_bpm(r_peaks: IndexArray, fs_hz: float) -> float | None:
@@ -63,17 +55,46 @@ def heart_rate_bpm(r_peaks: IndexArray, fs_hz: float) -> float | None:
     return float(60.0 / np.median(rr_s)) if len(rr_s) >= 3 else None
 
 
-def qrs_band(ecg_mv: FloatArray, fs_hz: float) -> FloatArray:
-    """The part of (n,) samples that QRS complexes live in (10 to 25 Hz), without delay."""
-    half = round(0.12 * fs_hz)
+class QrsBand:
+    """The part of a signal that QRS complexes live in, and how strong it is at each sample.
+
+    Attributes
+    ----------
+    signal:
+        (n,) 10 to 25 Hz of the ECG in mV, without delay. T and P waves lie below.
+    strength:
+        (n,) its root mean square over 100 ms.
+    """
+
+    def __init__(self, ecg_mv: FloatArray, fs_hz: float) -> None:
+        self.fs_hz = fs_hz
+        low, high = _BAND_HZ
+        self.signal = low_pass(ecg_mv, high, fs_hz, _KERNEL_HALF_S) - low_pass(
+            ecg_mv, low, fs_hz, _KERNEL_HALF_S
+        )
+        baseline = _smooth(ecg_mv, round(_BASELINE_S * fs_hz))
+        self._shape = low_pass(ecg_mv, _SHAPE_HZ, fs_hz) - baseline
+        energy = _smooth(self.signal * self.signal, round(_ENERGY_S * fs_hz))
+        self.strength: FloatArray = np.sqrt(np.maximum(energy, 0.0))
+
+    def r_peaks(self) -> IndexArray:
+        """See :func:`detect_r_peaks`."""
+        if len(self.signal) < self.fs_hz / 2:
+            return np.zeros(0, dtype=np.int64)
+        candidates = _local_maxima(self.strength, round(_REFRACTORY_S * self.fs_hz))
+        level = _local_level(self.strength, self.fs_hz)[candidates]
+        keep = self.strength[candidates] > _THRESHOLD * level
+        beats = _search_back(candidates, keep, self.strength, level, self.fs_hz)
+        return _locate(beats, self._shape, self.fs_hz)
+
+
+def low_pass(x: FloatArray, cutoff_hz: float, fs_hz: float, half_s: float = 0.06) -> FloatArray:
+    """Zero-phase low-pass of (n,) samples: a Hamming-windowed sinc over ``half_s`` on each side."""
+    half = round(half_s * fs_hz)
     t = np.arange(-half, half + 1)
-    kernel = np.zeros(2 * half + 1)
-    for edge_hz, sign in zip(_BAND_HZ, (-1.0, 1.0), strict=True):
-        low_pass = np.sinc(2.0 * edge_hz / fs_hz * t) * np.hamming(len(t))
-        kernel += sign * low_pass / low_pass.sum()
-    padded = np.pad(ecg_mv, half, mode="edge")
-    band: FloatArray = np.convolve(padded, kernel, mode="valid")
-    return band
+    kernel = np.sinc(2.0 * cutoff_hz / fs_hz * t) * np.hamming(len(t))
+    y: FloatArray = np.convolve(np.pad(x, half, mode="edge"), kernel / kernel.sum(), mode="valid")
+    return y
 
 
 def _smooth(x: FloatArray, width: int) -> FloatArray:
@@ -131,17 +152,16 @@ def _search_back(
     return candidates[keep]
 
 
-def _locate(beats: IndexArray, band: FloatArray, fs_hz: float) -> IndexArray:
+def _locate(beats: IndexArray, shape: FloatArray, fs_hz: float) -> IndexArray:
     """Move each beat to its largest deflection of the polarity that prevails among the beats."""
     half = math.ceil(_LOCATE_S * fs_hz)
     if len(beats) == 0:
         return beats
-    padded = np.pad(band, half, mode="edge")
-    around = padded[beats[:, None] + np.arange(2 * half + 1)]
+    around = np.pad(shape, half, mode="edge")[beats[:, None] + np.arange(2 * half + 1)]
     up, down = around.max(axis=1), -around.min(axis=1)
     upright = np.median(up) >= np.median(down)
     main, other = (up, down) if upright else (down, up)
-    usual = main > 0.5 * other
-    sign = np.where(usual == upright, 1.0, -1.0)
+    # A beat of the other polarity, an ectopic one say, has its peak there.
+    sign = np.where((main > 0.5 * other) == upright, 1.0, -1.0)
     found = beats - half + np.argmax(around * sign[:, None], axis=1)
-    return np.unique(np.clip(found, 0, len(band) - 1))
+    return np.unique(np.clip(found, 0, len(shape) - 1))
