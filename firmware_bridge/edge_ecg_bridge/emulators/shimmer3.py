@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..shimmer3.crc import crc16_rows, seal
 from ..shimmer3.exg import FULL_SCALE, RESET_REGISTERS, ExgRegisters
@@ -28,7 +29,7 @@ from ..shimmer3.wire import (
     Response,
     StatusBit,
 )
-from ..stream import ByteArray, FloatArray
+from ..stream import BoolArray, ByteArray, FloatArray
 from .base import Reservoir, Signal
 
 # Relative to lead II: chip 1 = LL-RA, LA-RA; chip 2 = nothing, Vx-RL.
@@ -290,10 +291,8 @@ class Shimmer3Emulator:
         n = len(lead_mv)
         numbers = self._made + np.arange(n)
         stamps = (self._first_stamp + numbers * self._ticks) % STAMP_MODULUS
-        columns = [
-            np.zeros(n, dtype=np.uint8),
-            *((stamps >> shift & 0xFF).astype(np.uint8) for shift in (0, 8, 16)),
-        ]
+        columns = [np.zeros(n, dtype=np.uint8)]
+        columns += [(stamps >> shift & 0xFF).astype(np.uint8) for shift in (0, 8, 16)]
         for chip, bit in enumerate((0x10, 0x08)):
             if not self._sensors[0] & bit:
                 continue
@@ -315,9 +314,7 @@ class Shimmer3Emulator:
             rows = np.concatenate([rows, np.stack(sums, axis=1)], axis=1)
         return rows
 
-    def _loose(
-        self, numbers: np.ndarray[tuple[int], np.dtype[np.int64]]
-    ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def _loose(self, numbers: NDArray[np.int64]) -> BoolArray:
         if self._electrode_off is None:
             return np.zeros(len(numbers), dtype=bool)
         return np.array([self._electrode_off(n / self.fs_hz) for n in numbers.tolist()], dtype=bool)
@@ -325,12 +322,9 @@ class Shimmer3Emulator:
 
 def _convert(mv: FloatArray, registers: ExgRegisters, channel: int) -> list[ByteArray]:
     """Do what the ADS1292R does: amplify, convert, saturate; return its three bytes, high one first."""
-    if (
-        not registers.powered(channel)
-        or registers.input(channel) not in (0, 7)
-        or registers.gain(channel) is None
-    ):
-        mv = np.zeros(len(mv))
-    scaled = np.nan_to_num(mv / registers.mv_per_count(channel), nan=0.0, posinf=np.inf, neginf=-np.inf)
-    raw = np.clip(np.rint(scaled), -FULL_SCALE - 1, FULL_SCALE).astype(np.int32)
+    raw = np.zeros(len(mv), dtype=np.int32)
+    measures = registers.powered(channel) and registers.input(channel) in (0, 7)
+    if measures and registers.gain(channel) is not None:
+        scaled = np.where(np.isnan(mv), 0.0, mv) / registers.mv_per_count(channel)
+        raw = np.clip(np.rint(scaled), -FULL_SCALE - 1, FULL_SCALE).astype(np.int32)
     return [(raw >> shift & 0xFF).astype(np.uint8) for shift in (16, 8, 0)]

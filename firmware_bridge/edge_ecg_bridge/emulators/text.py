@@ -106,7 +106,7 @@ class TextEmulator:
             ecg_mv = np.concatenate([ecg_mv, self._source.take(due - len(ecg_mv))])
         self.recording_over = len(ecg_mv) < due
         kept = np.isfinite(ecg_mv) & (self._rng.random(len(ecg_mv)) >= self._loss)
-        lines = [self._print(self._made + i, float(ecg_mv[i])) for i in np.flatnonzero(kept)]
+        lines = [self._print(self._made + i, float(ecg_mv[i])) for i in np.flatnonzero(kept).tolist()]
         self._made += len(ecg_mv)
         self.lines_sent += len(lines)
         self.lines_lost += len(ecg_mv) - len(lines)

@@ -1,48 +1,20 @@
-"""Boards that send text: one line a sample, as an Arduino with an AD8232 does.
-
-    512                     the ECG alone
-    1234567,512             time and ECG
-    1234567,512,0           time, ECG and lead-off flag (0, 1 or !)
-    !                       an electrode is off: a line in place of a sample
-
-Lines end in CR, LF or both; columns are parted by comma, semicolon, tab or spaces. The time is the board's
-``millis()`` or ``micros()``. What is no line of numbers (a boot banner, a line cut in half) is skipped and
-counted.
-
-Units. Whole, unsigned numbers are ADC counts: mV = (count / 2^bits - 1/2) * vref * 1000 / gain, with 10 bits,
-5 V and the 1100 V/V of the AD8232 board unless told otherwise. Numbers with a sign or a decimal point are
-millivolts.
-
-Rate. From the time column (that of the board's clock); or as told; or counted over 4 s of arrival after 1 s of
-settling, which is good to 1 % and never drifts within a stream since it is then kept. A count within 1.5 % of
-a usual rate is taken for it. Losses show in the time column only; without one, a pause of more than a second
-is all that can be seen of them.
-"""
+"""Listening to a text board: what its columns are, how fast it is, and millivolts."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .stream import BridgeError, Event, Ready, Samples, show_bytes
+from ..stream import BridgeError, Event, FloatArray, Ready, Samples, show_bytes
+from .lines import Line, LineSplitter, parse_line
+from .timing import BoardClock, counted_rate, rate_of, tick_of
 
 SILENCE_S = 5.0
 MIN_FS_HZ, MAX_FS_HZ = 100.0, 4000.0
 SETTLE_S, COUNT_S = 1.0, 4.0
-USUAL_RATES_HZ = (100, 125, 128, 200, 250, 256, 300, 360, 400, 500, 512, 1000, 1024, 2000)
-_NEAR = 0.015
 _PAUSE_S = 1.0
-_MAX_LINE = 256
-_STAMP_TURN = 1 << 32
-_MICROS_STEP = 100.0  # a step of 100 or more is no millisecond count at 100 Hz and above
-_WHOLE = re.compile(rb"\d+")
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_PARTING = re.compile(rb"[,;\t ]+")
-_ENDING = re.compile(rb"[\r\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,96 +40,6 @@ class TextSettings:
     adc_bits: int = 10
     vref: float = 5.0
     gain: float = 1100.0
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line: a sample (None where an electrode is off) with the board's time, if it gives one."""
-
-    value: float | None
-    stamp: float | None = None
-    lead_off: bool = False
-    whole: bool = True
-
-
-def parse_line(text: bytes, *, timed: bool | None = None) -> Line | None:
-    """Read one line without its ending; None when it is not one of ours.
-
-    ``timed`` says whether the first of several columns is time; None for "if there are several".
-    """
-    fields = _PARTING.split(text.strip())
-    if fields == [b"!"]:
-        return Line(None, lead_off=True)
-    if not 1 <= len(fields) <= 3 or (timed and len(fields) < 2):
-        return None
-    stamp = None
-    if timed or (timed is None and len(fields) > 1):
-        if not _WHOLE.fullmatch(fields[0]):
-            return None
-        stamp = float(fields[0])
-        fields = fields[1:]
-    flag = fields[1] if len(fields) > 1 else b"0"
-    if flag not in (b"0", b"1", b"!") or len(fields) > 2:
-        return None
-    if fields[0] == b"!":
-        return Line(None, stamp, lead_off=True)
-    if not _NUMBER.fullmatch(fields[0]):
-        return None
-    value = float(fields[0])
-    if not math.isfinite(value):
-        return None
-    return Line(value, stamp, flag != b"0", _WHOLE.fullmatch(fields[0]) is not None)
-
-
-class LineSplitter:
-    """Cuts a byte stream into lines; never holds more than one line of 256 bytes."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._overlong = False
-        self._begun = False
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that are whole by now; the first, which may be cut, and empty ones are left out."""
-        *lines, self._rest = _ENDING.split(self._rest + data)
-        if lines and (self._overlong or not self._begun):
-            lines[0] = b"?" if self._overlong else b""
-            self._overlong = False
-        self._begun = self._begun or bool(lines)
-        if len(self._rest) > _MAX_LINE:
-            self._rest, self._overlong = b"", True
-        return [line if len(line) <= _MAX_LINE else b"?" for line in lines if line]
-
-
-class BoardClock:
-    """Follows a board's time column: counts lost samples, survives the wrap, refuses steps back."""
-
-    def __init__(self, fs_hz: float, tick_s: float) -> None:
-        self._period = 1.0 / fs_hz
-        self._tick_s = tick_s
-        self._last: float | None = None
-        self._late_s = 0.0
-
-    def lost_before(self, stamp: float) -> int | None:
-        """Return how many samples are missing before this one; None when its time lies not after the last."""
-        if self._last is None:
-            self._last = stamp
-            return 0
-        step = stamp - self._last
-        if step < -_STAMP_TURN / 2:
-            step += _STAMP_TURN
-        if step < 0 or step > _STAMP_TURN / 2:
-            return None
-        late_s = self._late_s + step * self._tick_s - self._period
-        if late_s < -max(0.75 * self._period, 1.5 * self._tick_s):
-            return None  # a line that came twice
-        self._last = stamp
-        lost = 0
-        if late_s > max(0.6 * self._period, 1.5 * self._tick_s):
-            lost = round(late_s / self._period)
-            late_s -= lost * self._period
-        self._late_s = 0.9 * late_s  # let the estimate of the rate be a little wrong
-        return lost
 
 
 class TextSession:
@@ -281,12 +163,12 @@ class TextSession:
             if self._early[-1][0] - self._early[0][0] < SETTLE_S or len(stamps) < MIN_FS_HZ / 2:
                 return
             tick_s = self._tick_s(stamps)
-            fs_hz = _rate_of(stamps, tick_s)
+            fs_hz = rate_of(stamps, tick_s)
         else:
             span_s = self._early[-1][0] - self._early[0][0]
             if span_s < COUNT_S:
                 return
-            fs_hz, tick_s = _nearest_usual(_counted_rate(self._early)), 0.0
+            fs_hz, tick_s = counted_rate([at for at, _ in self._early]), 0.0
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
             raise BridgeError(
                 f"The board sends {fs_hz:.0f} lines a second; the ECG needs {MIN_FS_HZ:g} to {MAX_FS_HZ:g}.",
@@ -308,12 +190,8 @@ class TextSession:
         self._events.append(Ready("text", fs_hz, {"unit": unit, "time": timed, "rate": self._rate_origin()}))
         self._deliver(early)
 
-    def _tick_s(self, stamps: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-        if self.settings.time in ("ms", "us"):
-            return 1e-3 if self.settings.time == "ms" else 1e-6
-        if len(stamps) < 2:
-            return 1e-3
-        return 1e-6 if float(np.median(np.diff(stamps))) >= _MICROS_STEP else 1e-3
+    def _tick_s(self, stamps: FloatArray) -> float:
+        return {"ms": 1e-3, "us": 1e-6}.get(self.settings.time) or tick_of(stamps)
 
     def _rate_origin(self) -> str:
         if self.settings.fs_hz is not None:
@@ -329,15 +207,9 @@ class TextSession:
 
         def emit(gap_before: int) -> None:
             if values:
-                self._events.append(
-                    Samples(
-                        np.array(values),
-                        self._next - len(values),
-                        gap_before,
-                        np.array(off),
-                        np.array(clipped),
-                    )
-                )
+                first = self._next - len(values)
+                block = Samples(np.array(values), first, gap_before, np.array(off), np.array(clipped))
+                self._events.append(block)
             values.clear()
             off.clear()
             clipped.clear()
@@ -370,27 +242,6 @@ class TextSession:
         if not 0 <= value < 2**settings.adc_bits:
             raise BridgeError(
                 f"The board sent {value:g}, which is no count of a {settings.adc_bits}-bit converter.",
-                remedy="Give the board's own numbers after the port, such as ?adc_bits=12&vref=3.3, or ?unit=mv.",
+                remedy="Give the board's numbers after the port, such as ?adc_bits=12&vref=3.3, or ?unit=mv.",
             )
-        return (value / 2**settings.adc_bits - 0.5) * settings.vref * 1000.0 / settings.gain
-
-
-def _rate_of(stamps: np.ndarray[tuple[int], np.dtype[np.float64]], tick_s: float) -> float:
-    """Return the sampling rate by the board's clock; steps across losses are left out."""
-    steps = np.diff(stamps)
-    steps = steps[steps > 0]
-    if not len(steps):
-        return math.inf
-    usual = steps[steps <= np.median(steps) * 1.6 + 1.0]
-    return float(1.0 / (np.mean(usual) * tick_s))
-
-
-def _counted_rate(early: Sequence[tuple[float, Line]]) -> float:
-    """Return lines per second of arrival; those of the first moment arrived before it."""
-    first, last = early[0][0], early[-1][0]
-    return sum(at > first for at, _ in early) / (last - first)
-
-
-def _nearest_usual(fs_hz: float) -> float:
-    usual = min(USUAL_RATES_HZ, key=lambda rate: abs(rate - fs_hz))
-    return float(usual) if abs(usual - fs_hz) <= _NEAR * fs_hz else fs_hz
+        return (value / 2.0**settings.adc_bits - 0.5) * settings.vref * 1000.0 / settings.gain
