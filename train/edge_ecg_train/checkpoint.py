@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from edge_ecg.errors import DataError
-from edge_ecg_train.networks import TRUNK_CONVS, Trunk
+
+from .networks import TRUNK_CONVS, Trunk
 
 
 def write_atomically(path: Path, write: Callable[[io.BufferedWriter], object]) -> None:
@@ -60,8 +61,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def save_encoder(path: Path, trunk: Trunk) -> None:
     """Write conv1.weight (out, in, k), conv1.bias (out,) ... conv6.bias as float32 arrays in an .npz."""
-    arrays = {}
-    for index, conv in enumerate(trunk.convs, start=1):
+    arrays: dict[str, Any] = {}
+    for index, conv in enumerate(trunk.layers, start=1):
         arrays[f"conv{index}.weight"] = conv.weight.detach().cpu().float().numpy()
         arrays[f"conv{index}.bias"] = conv.bias.detach().cpu().float().numpy()
     write_atomically(path, lambda file: np.savez(file, **arrays))
@@ -79,7 +80,7 @@ def load_encoder(path: Path) -> Trunk:
     trunk = Trunk()
     try:
         with np.load(path, allow_pickle=False) as arrays, torch.no_grad():
-            for index, (conv, shape) in enumerate(zip(trunk.convs, TRUNK_CONVS, strict=True), start=1):
+            for index, (conv, shape) in enumerate(zip(trunk.layers, TRUNK_CONVS, strict=True), start=1):
                 weight = torch.from_numpy(arrays[f"conv{index}.weight"])
                 if weight.shape != (shape.filters, shape.inputs, shape.taps):
                     raise ValueError(f"conv{index}.weight has the shape {tuple(weight.shape)}")

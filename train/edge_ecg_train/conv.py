@@ -19,15 +19,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 _WIDE_ENOUGH = 128
 
 
 def same_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Convolve with zeros around the signal so that the length stays, (k-1)//2 on the left, k//2 on the right.
+    """Convolve with zeros around the signal to keep the length: (k-1)//2 left, k//2 right.
 
     Parameters
     ----------
@@ -48,14 +48,14 @@ def same_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         dtype = torch.get_autocast_dtype(device)
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     if device == "cpu" and weight.requires_grad and torch.is_grad_enabled():
-        result: Tensor = _SameConv.apply(x, weight, bias)
+        result: Tensor = _SameConv.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return result
     return _forward(x, weight, bias)
 
 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     taps = weight.shape[2]
-    return F.conv2d(F.pad(x, ((taps - 1) // 2, taps // 2)), _image_kernel(weight), bias)
+    return functional.conv2d(functional.pad(x, ((taps - 1) // 2, taps // 2)), _image_kernel(weight), bias)
 
 
 def _image_kernel(weight: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class _SameConv(torch.autograd.Function):
         return _forward(x, weight, bias)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
@@ -82,8 +82,8 @@ class _SameConv(torch.autograd.Function):
 def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
     """Correlate the output's gradient with the kernel: a convolution with the kernel reversed in time."""
     taps = weight.shape[2]
-    padded = F.pad(gradient, (taps // 2, (taps - 1) // 2))
-    return F.conv2d(padded, _image_kernel(weight.flip(2).transpose(0, 1)))
+    padded = functional.pad(gradient, (taps // 2, (taps - 1) // 2))
+    return functional.conv2d(padded, _image_kernel(weight.flip(2).transpose(0, 1)))
 
 
 def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor, Tensor]:
@@ -95,8 +95,8 @@ def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor
         s = 1
     blocks, wide_taps = -(-time // s), taps // s + (s > 1)
     left = (taps - 1) // 2
-    wide_x = _block(F.pad(x, (left, (blocks + wide_taps - 1) * s - left - time)), s)
-    wide_gradient = _block(F.pad(gradient, (0, blocks * s - time)), s)
+    wide_x = _block(functional.pad(x, (left, (blocks + wide_taps - 1) * s - left - time)), s)
+    wide_gradient = _block(functional.pad(gradient, (0, blocks * s - time)), s)
     _, wide_w, wide_b = torch.ops.aten.convolution_backward(
         wide_gradient,
         wide_x,
@@ -119,7 +119,7 @@ def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor
 
 
 def _block(x: Tensor, s: int) -> Tensor:
-    """View (n, channels, 1, time) as (n, s * channels, 1, time / s): sample i of a block is channel group i."""
+    """View (n, channels, 1, time) as (n, s * channels, 1, time / s), sample i of a block as channels i."""
     n, channels, _, time = x.shape
     flat = x.permute(0, 2, 3, 1).contiguous()
     return flat.view(n, 1, time // s, s * channels).permute(0, 3, 1, 2)

@@ -95,7 +95,7 @@ def _device(name: str) -> torch.device:
 
 def _native_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         features = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         return bool(features.get("avx512_bf16") or features.get("amx_bf16"))

@@ -7,8 +7,8 @@ signals, plus  1e-4 * sum ½‖w‖²  over all kernels (see ``networks.paramete
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 TASK_WEIGHTS: tuple[float, ...] = (0.195, 0.195, 0.195, 0.0125, 0.0125, 0.195, 0.195)
 """In the order of ``transforms.VERSIONS``; they add up to 1."""
@@ -30,9 +30,9 @@ def pretext_loss(logits: Tensor, labels: Tensor, signals_in_batch: int | None = 
         of the parts add up to the batch's.
 
     """
-    targets = F.one_hot(labels, logits.shape[1]).to(logits.dtype)
+    targets = functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
     weights = torch.tensor(TASK_WEIGHTS, dtype=logits.dtype, device=logits.device)
-    per_task = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(0)
+    per_task = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(0)
     return (weights * per_task).sum() / (signals_in_batch or len(logits))
 
 

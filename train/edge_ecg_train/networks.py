@@ -23,13 +23,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
-from edge_ecg_train.conv import same_conv
+from .conv import same_conv
 
 WINDOW_SAMPLES = 2560
 EMBEDDING = 128
@@ -85,6 +85,11 @@ class Trunk(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList(SameConv(shape) for shape in TRUNK_CONVS)
 
+    @property
+    def layers(self) -> tuple[SameConv, ...]:
+        """The six convolutions."""
+        return tuple(cast(SameConv, conv) for conv in self.convs)
+
     def feature_map(self, windows: Tensor) -> Tensor:
         """Return the last block's activations over time, (n, 128, steps), for windows (n, time)."""
         *_, last = self.stages(windows)
@@ -97,11 +102,11 @@ class Trunk(nn.Module):
         after: the same values for a quarter of the work.
         """
         x = windows[:, None, None, :].contiguous(memory_format=torch.channels_last)
-        for index, conv in enumerate(self.convs):
+        for index, conv in enumerate(self.layers):
             x = conv(x)
             if index in _POOL_AFTER:
-                x = F.max_pool2d(x, (1, POOL_WIDTH), (1, POOL_STRIDE))
-            x = F.leaky_relu(x, LEAKY_SLOPE, inplace=True)
+                x = functional.max_pool2d(x, (1, POOL_WIDTH), (1, POOL_STRIDE))
+            x = functional.leaky_relu(x, LEAKY_SLOPE, inplace=True)
             yield x
 
     def forward(self, windows: Tensor) -> Tensor:
@@ -137,7 +142,9 @@ class PretextHeads(nn.Module):
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden = torch.baddbmm(bias, hidden, weight)
             if index < last:
-                hidden = F.dropout(F.leaky_relu(hidden, LEAKY_SLOPE), self.dropout, self.training)
+                hidden = functional.dropout(
+                    functional.leaky_relu(hidden, LEAKY_SLOPE), self.dropout, self.training
+                )
         return hidden.squeeze(2).T
 
 
@@ -161,7 +168,8 @@ def parameter_groups(network: nn.Module, l2: float) -> list[dict[str, object]]:
     ``torch.optim.Adam``'s ``weight_decay`` adds ``weight_decay * w`` to the gradient before the moments,
     which is exactly the gradient of that penalty in the loss (AdamW would not be).
     """
-    kernels, biases = [], []
+    kernels: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         (biases if "bias" in name else kernels).append(parameter)
     return [{"params": kernels, "weight_decay": l2}, {"params": biases, "weight_decay": 0.0}]

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_ecg.errors import DataError
-from edge_ecg_train.checkpoint import write_atomically
-from edge_ecg_train.networks import (
+
+from .checkpoint import write_atomically
+from .networks import (
     EMBEDDING,
     TRUNK_MACS,
     TRUNK_PARAMETERS,

@@ -100,7 +100,7 @@ def transform(x: Tensor, version: int, generator: Generator, config: TransformCo
     if bool((lengths == samples).all()):
         return _fit(apply(x), samples)
     out = torch.zeros_like(x)
-    for length in lengths.unique().tolist():
+    for length in torch.unique(lengths).tolist():
         if length:
             rows = (lengths == length).nonzero().squeeze(1)
             out[rows] = _fit(_fit(apply(x[rows, :length]), length), samples)

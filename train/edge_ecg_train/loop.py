@@ -1,0 +1,171 @@
+"""What every long training has in common: observers, checkpoints, time limits, curves and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+Evaluation = dict[str, Any]
+Curves = Callable[[int, float, float, Evaluation | None], None]
+
+
+class Trainer(Protocol):
+    """A training that advances one step at a time."""
+
+    step: int
+    """Steps done."""
+    seconds: float
+    """Time spent, over all sessions."""
+
+    def advance(self) -> float:
+        """Make one step; return its loss."""
+
+    def evaluate(self) -> Evaluation:
+        """Measure on what is held out; empty if nothing is."""
+
+    def rate(self, step: int) -> float:
+        """Return a step's learning rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What an observer is told after each step."""
+
+    step: int
+    steps: int
+    loss: float
+    steps_per_s: float
+    evaluation: Evaluation | None
+
+    @property
+    def eta_s(self) -> float:
+        """Seconds to go at the present pace."""
+        return (self.steps - self.step) / self.steps_per_s
+
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How one sitting of a training goes; none of this changes what is learnt.
+
+    Parameters
+    ----------
+    max_minutes:
+        Stop then, with a checkpoint (None: never).
+    checkpoint_minutes:
+        How often a checkpoint is written.
+    observe:
+        Is called after each step.
+    clock:
+        Monotonic seconds.
+
+    """
+
+    max_minutes: float | None = None
+    checkpoint_minutes: float = 5.0
+    observe: Observer | None = None
+    clock: Callable[[], float] = time.monotonic
+
+
+def train(
+    trainer: Trainer,
+    steps: int,
+    save: Callable[[], None],
+    session: Session,
+    *,
+    evaluate_every: int,
+    curves_in: Path,
+) -> None:
+    """Advance to ``steps``, or to the session's time limit, or to Ctrl-C; save now and then and at the end.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C, once the running step is done and saved. A second Ctrl-C ends at once.
+
+    """
+    clock = session.clock
+    started = saved = before = clock()
+    begun_at = trainer.step
+    with _interruptible() as interrupted, _curves(curves_in, trainer.step) as draw:
+        while trainer.step < steps and not interrupted.is_set():
+            loss = trainer.advance()
+            done = trainer.step
+            evaluation = None
+            if done == steps or (evaluate_every and done % evaluate_every == 0):
+                evaluation = trainer.evaluate() or None
+            now = clock()
+            trainer.seconds += now - before
+            before = now
+            draw(done, loss, trainer.rate(done - 1), evaluation)
+            if session.observe is not None:
+                pace = (done - begun_at) / max(now - started, 1e-9)
+                session.observe(Progress(done, steps, loss, pace, evaluation))
+            if now - saved >= 60 * session.checkpoint_minutes:
+                save()
+                saved = now
+            if session.max_minutes is not None and now - started >= 60 * session.max_minutes:
+                break
+        save()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that the step is finished; a second one ends at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def first(signum: int, frame: FrameType | None) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def _curves(folder: Path, step: int) -> Iterator[Curves]:
+    """Yield a function that draws a step in TensorBoard, or does nothing where that is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        yield lambda step, loss, rate, evaluation: None
+        return
+    # Curves drawn after the checkpoint that is resumed from would be drawn twice.
+    writer = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def draw(step: int, loss: float, rate: float, evaluation: Evaluation | None) -> None:
+        writer.add_scalar("loss/train", loss, step)
+        writer.add_scalar("rate", rate, step)
+        for name, value in _scalars(evaluation or {}, "held_out"):
+            writer.add_scalar(name, value, step)
+
+    try:
+        yield draw
+    finally:
+        writer.close()
+
+
+def _scalars(values: Evaluation, prefix: str) -> Iterator[tuple[str, float]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _scalars(value, f"{prefix}/{name}")
+        elif name != "step":
+            yield f"{prefix}/{name}", value

@@ -1,0 +1,157 @@
+"""One step of the pretext task after another, and the state to go on from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edge_ecg.errors import DataError
+
+from .device import Machine
+from .losses import pretext_loss
+from .networks import PretextNetwork, parameter_groups
+from .sampling import Rows, batch_rows, step_seed
+from .transforms import VERSIONS, make_versions
+
+if TYPE_CHECKING:
+    from .pretext import PretextConfig
+
+_EVALUATION_STREAM = 2**40
+"""The step number that stands for evaluation when randomness is drawn; no run gets there."""
+
+
+class PretextTrainer:
+    """The network, its optimiser and its place in the sequence of steps."""
+
+    def __init__(
+        self,
+        windows: NDArray[np.float32],
+        training: Rows,
+        held_out: Rows,
+        config: PretextConfig,
+        machine: Machine,
+    ) -> None:
+        self.windows, self.training, self.config, self.machine = windows, training, config, machine
+        count = min(config.evaluation_windows, len(held_out))
+        self.held_out = np.sort(np.random.default_rng([config.seed, 3]).permutation(held_out)[:count])
+        torch.manual_seed(config.seed)
+        self.network = PretextNetwork(config.dropout).to(machine.device)
+        groups = parameter_groups(self.network, config.l2)
+        self.optimiser = torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8, fused=True)
+        self.step = 0
+        self.seconds = 0.0
+        self.history: list[dict[str, Any]] = []
+
+    def advance(self) -> float:
+        """Make one step; return the batch's loss."""
+        config = self.config
+        rows = batch_rows(self.training, self.step, config.batch_windows, config.seed)
+        signals, labels = self._signals(rows, self.step, config.versions)
+        if self.machine.micro_batch_signals < len(signals):
+            # The signals come grouped by label: parts get a mixture, as batches of any size should.
+            order = torch.randperm(len(signals), device=signals.device)
+            signals, labels = signals[order], labels[order]
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.rate(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.machine.device)
+        for part, part_labels in self._parts(signals, labels):
+            with self.machine.autocast():
+                logits = self.network(part)
+            loss = pretext_loss(logits.float(), part_labels, len(signals))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        self.optimiser.step()
+        self.step += 1
+        return float(total)
+
+    def rate(self, step: int) -> float:
+        """Return a step's learning rate."""
+        return self.config.rate(step)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, Any]:
+        """Measure each recogniser on the held-out windows, in all their versions; always the same ones."""
+        if not len(self.held_out):
+            return {}
+        signals, labels = self._signals(self.held_out, _EVALUATION_STREAM, len(VERSIONS))
+        self.network.eval()
+        logits = []
+        for part, _ in self._parts(signals, labels):
+            with self.machine.autocast():
+                logits.append(self.network(part).float())
+        joined = torch.cat(logits)
+        measured = {"step": self.step, "loss": float(pretext_loss(joined, labels)), **scores(joined, labels)}
+        self.history.append(measured)
+        return measured
+
+    def state(self) -> dict[str, Any]:
+        """Return all that ``restore`` needs, in tensors and plain values."""
+        return {
+            "config": asdict(self.config),
+            "training": torch.from_numpy(self.training),
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises
+        ------
+        DataError
+            If it belongs to another experiment; only ``steps`` and the evaluation may have changed.
+
+        """
+        free = {"steps", "cooldown_steps", "evaluate_every"}
+        mine, theirs = asdict(self.config), state["config"]
+        changed = sorted(key for key in mine if key not in free and mine[key] != theirs.get(key))
+        if changed:
+            raise DataError(
+                "The checkpoint was trained with other settings.",
+                why=", ".join(f"{key} was {theirs.get(key)}, is {mine[key]}" for key in changed) + ".",
+                remedy="Resume with the same recipe, or start a new run in another folder.",
+            )
+        if not np.array_equal(state["training"].numpy(), self.training):
+            raise DataError(
+                "The checkpoint was trained on other windows.",
+                remedy="Resume with the same store, or start a new run in another folder.",
+            )
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
+
+    def _signals(self, rows: Rows, stream: int, versions: int) -> tuple[Tensor, Tensor]:
+        device = self.machine.device
+        seed = step_seed(self.config.seed, stream)
+        generator = torch.Generator(device).manual_seed(seed)
+        torch.manual_seed(seed)
+        batch = torch.from_numpy(np.asarray(self.windows[rows], np.float32)).to(device)
+        return make_versions(batch, versions, generator, self.config.transforms)
+
+    def _parts(self, signals: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        size = self.machine.micro_batch_signals
+        return zip(torch.split(signals, size), torch.split(labels, size), strict=True)
+
+
+def scores(logits: Tensor, labels: Tensor) -> dict[str, Any]:
+    """Per recogniser: accuracy (0.857 for always "no") and balanced accuracy (0.5 for chance)."""
+    said = logits > 0
+    accuracy, balanced = {}, {}
+    for index, name in enumerate(VERSIONS):
+        true = labels == index
+        right = said[:, index] == true
+        accuracy[name] = round(float(right.float().mean()), 4)
+        sensitivity, specificity = right[true].float().mean(), right[~true].float().mean()
+        balanced[name] = round(float((sensitivity + specificity) / 2), 4)
+    return {"accuracy": accuracy, "balanced_accuracy": balanced}
