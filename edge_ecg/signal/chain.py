@@ -43,6 +43,7 @@ class Window:
         limit: the device's own flags, or, for ``saturated``, what the raw samples show without them.
     flat:
         Fraction of the window's time in which the raw signal stood still.
+
     """
 
     start_s: float
@@ -69,6 +70,7 @@ class Tick:
         Device samples lost within ``[start_s, end_s)``.
     arrived_s:
         ``arrived_s`` of the block that completed the tick.
+
     """
 
     start_s: float
@@ -100,6 +102,7 @@ class WindowChain:
     ------
     ValueError
         On a rate or hop out of range.
+
     """
 
     def __init__(self, fs_hz: float, *, hop_samples: int = 256, notch_hz: float | None = None) -> None:
@@ -111,7 +114,8 @@ class WindowChain:
         self._expected: int | None = None
         self._next_end = WINDOW_SAMPLES
         self._gaps: list[tuple[int, int]] = []
-        self._restarts = 0
+        self._interrupted = False
+        self._ended = False
         self._arrived_s: float | None = None
         self._segment = self._new_segment(0)
 
@@ -121,7 +125,9 @@ class WindowChain:
         Raises
         ------
         ValueError
-            When the block is of another rate, goes back in time or holds values that are not finite.
+            When the block is of another rate, goes back in time, holds values that are not finite, or comes
+            after :meth:`flush`.
+
         """
         self._check(block)
         if len(block) == 0:
@@ -132,10 +138,11 @@ class WindowChain:
         if self._expected is not None:
             lost = max(lost, block.first_sample - self._expected)
         if self._expected is None or lost:
-            ticks = self.flush()
+            self._segment.flush()
+            ticks = self._due()
             if lost:
                 self._gaps.append((block.first_sample - lost, block.first_sample))
-            self._restarts += self._expected is not None
+            self._interrupted = self._expected is not None
             self._segment = self._new_segment(round(block.first_sample * MODEL_FS_HZ / self.fs_hz))
         self._expected = block.first_sample + len(block)
         self._segment.process(block)
@@ -143,10 +150,13 @@ class WindowChain:
 
     def flush(self) -> list[Tick]:
         """Return the ticks that were only waiting for the resampler's look-ahead; the stream has ended."""
+        self._ended = True
         self._segment.flush()
         return self._due()
 
     def _check(self, block: SampleBlock) -> None:
+        if self._ended:
+            raise ValueError("the stream has ended: another one needs a chain of its own")
         if block.fs_hz != self.fs_hz:
             raise ValueError(f"a block of {block.fs_hz:g} Hz in a stream of {self.fs_hz:g} Hz")
         if self._expected is not None and block.first_sample < self._expected:
@@ -177,7 +187,7 @@ class WindowChain:
         if start >= self._segment.anchor + _SETTLE_SAMPLES:
             window = self._segment.window(start, end)
         else:
-            withheld = ("gap",) if self._restarts else ("warming_up",)
+            withheld = ("gap",) if self._interrupted else ("warming_up",)
         return Tick(start_s, end_s, window, withheld, self._lost(start_s, end_s), self._arrived_s)
 
     def _lost(self, start_s: float, end_s: float) -> int:

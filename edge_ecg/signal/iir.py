@@ -27,6 +27,7 @@ class Biquad:
     -----
     The state starts as if the first sample had been there for ever, so that an electrode offset of hundreds
     of millivolts makes no step.
+
     """
 
     def __init__(self, b: tuple[float, float, float], a: tuple[float, float, float]) -> None:

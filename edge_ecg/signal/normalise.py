@@ -36,14 +36,15 @@ def trimmed_scale(ecg_mv: FloatArray) -> Scale:
     ------
     ValueError
         When the samples are empty or constant, so that there is nothing to divide by.
+
     """
     ordered = np.sort(np.asarray(ecg_mv, dtype=np.float64))
     cut = int(TRIM * len(ordered))
     middle = ordered[cut : len(ordered) - cut]
-    sd = float(middle.std()) if len(middle) else 0.0
-    if not sd > 0.0:
+    # Compared as values: the computed deviation of a constant may be a rounding error instead of zero.
+    if len(middle) == 0 or middle[0] == middle[-1]:
         raise ValueError("a constant signal has no scale")
-    return Scale(float(ordered.mean()), sd)
+    return Scale(float(ordered.mean()), float(middle.std()))
 
 
 class CalibratedNormaliser:

@@ -74,6 +74,7 @@ class Quality:
         (k,) int64 samples within the window; what the detector took for beats, also where it is noise.
     heart_rate_bpm:
         None where the beats cannot be trusted.
+
     """
 
     score: float

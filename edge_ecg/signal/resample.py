@@ -32,6 +32,7 @@ class Resampler:
     ------
     ValueError
         When ``fs_in_hz`` lies outside 100 to 4000 Hz.
+
     """
 
     def __init__(self, fs_in_hz: float, fs_out_hz: float = MODEL_FS_HZ) -> None:

@@ -44,6 +44,7 @@ def detect_r_peaks(ecg_mv: FloatArray, fs_hz: float) -> IndexArray:
     -------
     (k,) int64, ascending: the sample of the largest deflection of each QRS complex. Empty when there is
     none, or less than half a second of signal.
+
     """
     return QrsBand(ecg_mv, fs_hz).r_peaks()
 
@@ -64,6 +65,7 @@ class QrsBand:
         (n,) 10 to 25 Hz of the ECG in mV, without delay. T and P waves lie below.
     strength:
         (n,) its root mean square over 100 ms.
+
     """
 
     def __init__(self, ecg_mv: FloatArray, fs_hz: float) -> None:
