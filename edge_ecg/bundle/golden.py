@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BundleError
+from ..heads import read_npz
 from .manifest import GOLDEN_NAME
 from .reader import Bundle
 
@@ -61,15 +61,17 @@ class Golden:
         """
         data = bundle.read(GOLDEN_NAME)
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                read = {name: np.asarray(arrays[name], dtype=np.float32) for name in arrays.files}
+            read = {
+                name: np.asarray(values, dtype=np.float32)
+                for name, values in read_npz(io.BytesIO(data)).items()
+            }
             golden = cls(
-                windows=read.pop("windows"),
+                windows=read["windows"],
                 embeddings=_named(read, _EMBEDDING),
                 probabilities=_named(read, _PROBABILITIES),
             )
             golden._check(bundle)
-        except (KeyError, ValueError, TypeError, OSError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise BundleError(
                 f"The golden windows of {bundle.source} are not readable.",
                 why=str(error),

@@ -108,7 +108,7 @@ def _table(bundle: Bundle, machine: Machine, rows: list[dict[str, Any]], absent:
         f"{machine.model}, {machine.cores} cores, {machine.architecture}, {machine.system}, "
         f"Python {machine.python}, edge-ecg {machine.edge_ecg}",
         "",
-        f"{'engine':12} {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8} {'cold start':>11} {'memory':>8}  golden check",
+        f"{'engine':12} {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8} {'cold start':>11} {'memory':>8}  golden",
     ]
     for row in rows:
         rss = "--" if row["rss_mb"] is None else f"{row['rss_mb']:.0f} MB"

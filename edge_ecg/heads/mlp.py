@@ -6,7 +6,6 @@ It is stored as plain arrays in an ``.npz`` (``mean``, ``scale``, ``w0``, ``b0``
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BundleError
+from .arrays import read_npz
 
 Float32Array = NDArray[np.float32]
 
@@ -106,23 +106,22 @@ class MlpHead:
 
         """
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                names = set(arrays.files)
-                layers = sum(name.startswith("w") for name in names)
-                expected = {"mean", "scale", "temperature"}
-                expected |= {f"{kind}{index}" for kind in "wb" for index in range(layers)}
-                if names != expected or not layers:
-                    raise ValueError(f"it holds the arrays {', '.join(sorted(names)) or '(none)'}")
-                return cls(
-                    arrays["mean"],
-                    arrays["scale"],
-                    [arrays[f"w{index}"] for index in range(layers)],
-                    [arrays[f"b{index}"] for index in range(layers)],
-                    float(arrays["temperature"]),
-                )
-        except (ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, SyntaxError) as error:
+            arrays = read_npz(file)
+            layers = sum(name.startswith("w") for name in arrays)
+            expected = {"mean", "scale", "temperature"}
+            expected |= {f"{kind}{index}" for kind in "wb" for index in range(layers)}
+            if set(arrays) != expected or not layers:
+                raise ValueError(f"it holds the arrays {', '.join(sorted(arrays)) or '(none)'}")
+            return cls(
+                arrays["mean"],
+                arrays["scale"],
+                [arrays[f"w{index}"] for index in range(layers)],
+                [arrays[f"b{index}"] for index in range(layers)],
+                arrays["temperature"].item(),
+            )
+        except (ValueError, TypeError) as error:
             raise BundleError(
-                "A head file is not readable.", why=str(error), remedy="Export the bundle again."
+                "A head file is not readable.", why=f"{error}.", remedy="Export the bundle again."
             ) from error
 
     def _check(self) -> None:
