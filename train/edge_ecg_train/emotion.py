@@ -1,0 +1,93 @@
+"""Stage two: any number of tasks as heads on one frozen encoder, whose embeddings are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_ecg.errors import DataError
+
+from .checkpoint import write_atomically
+from .device import Execution
+from .embeddings import embeddings_of
+from .heads import HeadConfig, fit_head
+from .run_dir import RunDir
+from .store import WindowStore
+
+
+def train_emotion(
+    run_dir: Path,
+    store: WindowStore,
+    heads: Mapping[str, HeadConfig],
+    *,
+    execution: Execution | None = None,
+    on_windows: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Train one head a task on all labelled windows of the store, leaving RUN/heads/TASK.npz and run.json.
+
+    These are the heads to ship. How good they are on people they have not seen is ``edge-ecg evaluate``'s to
+    say; the numbers returned here are on the training windows.
+
+    Parameters
+    ----------
+    run_dir:
+        A run with an encoder.
+    store:
+        Windows with labels.
+    heads:
+        Task to the kind of head.
+    execution:
+        Where the encoder runs.
+    on_windows:
+        Is called with the number of windows just embedded.
+
+    Returns
+    -------
+    The "emotion" entry of run.json.
+
+    Raises
+    ------
+    DataError
+        If the run has no encoder, or the store no (or only one class of) labels for a task.
+
+    """
+    run = RunDir(run_dir)
+    facts = run.read_json()
+    labels = {task: store.label(task) for task in heads}
+    embeddings = embeddings_of(run, store, execution=execution, on_windows=on_windows)
+    entry: dict[str, Any] = dict(facts.get("emotion", {}))
+    tasks: dict[str, Any] = dict(facts.get("tasks", {}))
+    for task, config in heads.items():
+        rows = np.flatnonzero(labels[task] >= 0)
+        known, names = labels[task][rows], store.tasks[task]
+        if len(np.unique(known)) < 2:
+            raise DataError(
+                f"All labelled windows of {store.path} are of one class.",
+                why=f"The task {task!r} has the classes {', '.join(names)}.",
+                remedy="Prepare all recordings of the data set.",
+            )
+        head = fit_head(embeddings[rows], known, config, classes=len(names), groups=store.subject[rows])
+        place = run.head(task)
+        place.parent.mkdir(exist_ok=True)
+        write_atomically(place, head.save)
+        said = head.probabilities(embeddings[rows]).argmax(1)
+        tasks[task] = {"labels": list(names)}
+        entry[task] = {
+            "head": asdict(config),
+            "temperature": head.temperature,
+            "windows": {name: int((known == index).sum()) for index, name in enumerate(names)},
+            "people": len(np.unique(store.subject[rows])),
+            "training_accuracy": round(float((said == known).mean()), 4),
+            "datasets": sorted(set(store.dataset[rows].tolist())),
+        }
+    run.update_json(
+        tasks=tasks,
+        emotion=entry,
+        store=str(store.path.resolve()),
+        preprocessing=dict(store.preprocessing),
+    )
+    return entry

@@ -1,0 +1,285 @@
+"""Heads on embeddings: logistic regression, or a multi-layer perceptron as in the paper.
+
+Nothing is chosen by looking at windows that a head is tested on: the number of epochs is fixed, the
+standardisation is the training windows', and the temperature is fitted on people left out of the training
+people, one group after another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from torch import nn
+
+from edge_ecg.errors import DataError, UsageError
+from edge_ecg.heads.mlp import MlpHead
+
+from .sampling import batch_rows
+
+Features = NDArray[np.float32] | NDArray[np.float64]
+
+_TEMPERATURE_FOLDS = 5
+_TEMPERATURES = (0.05, 20.0)
+_UNSEEN_CLASS_BIAS = -30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeadConfig:
+    """How a head is built and trained.
+
+    Parameters
+    ----------
+    kind:
+        "linear": logistic regression (scikit-learn's, to its optimum). "mlp": dense layers with ReLU, Adam.
+    c:
+        Linear: the inverse strength of the L2 penalty.
+    hidden, dropout, l2:
+        MLP: the widths of the hidden layers, the probability to drop a hidden value, and λ of a penalty
+        λ * sum w² over kernels.
+    epochs, batch, learning_rate:
+        MLP: a fixed number of epochs, Adam at a constant rate.
+    standardise:
+        Bring each embedding value to mean 0 and standard deviation 1 over the training windows.
+    class_weight:
+        "balanced": classes count equally, however many windows they have. "none": windows do.
+    temperature:
+        Also fit a temperature for the probabilities (needs groups, see ``fit_head``).
+    seed:
+        Of an MLP's weights, order and dropout.
+
+    """
+
+    kind: Literal["linear", "mlp"] = "linear"
+    c: float = 1.0
+    hidden: tuple[int, ...] = (64,)
+    dropout: float = 0.0
+    l2: float = 0.0
+    epochs: int = 200
+    batch: int = 128
+    learning_rate: float = 1e-3
+    standardise: bool = True
+    class_weight: Literal["balanced", "none"] = "balanced"
+    temperature: bool = False
+    seed: int = 0
+
+
+_PAPER = HeadConfig(kind="mlp", hidden=(512, 512), standardise=False, class_weight="none")
+
+PRESETS: dict[str, HeadConfig] = {
+    "linear": HeadConfig(),
+    "mlp": HeadConfig(kind="mlp", hidden=(64,), dropout=0.4, l2=1e-4, epochs=60),
+    "swell": _PAPER,
+    "wesad": _PAPER,
+    "dreamer": replace(_PAPER, hidden=(512, 512, 512), dropout=0.2, l2=1e-4),
+    "amigos": replace(_PAPER, hidden=(512, 512, 512), dropout=0.4),
+}
+"""Small heads of our own, and those of the released code by data set. Where that has two sigmoid outputs for
+two classes, ours have one, whose logit is the second class's."""
+
+
+def fit_head(
+    embeddings: Features,
+    labels: NDArray[np.int64],
+    config: HeadConfig | None = None,
+    *,
+    classes: int | None = None,
+    groups: NDArray[np.str_] | None = None,
+) -> MlpHead:
+    """Fit a head on a frozen encoder's embeddings.
+
+    Parameters
+    ----------
+    embeddings:
+        (n, d).
+    labels:
+        (n,) class numbers from 0.
+    config:
+        The kind of head; a linear one if None.
+    classes:
+        How many classes there are, when some may be missing here; else the largest label and one.
+    groups:
+        Who each window is of, (n,): what the temperature's folds keep apart.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two classes, or fewer than two people for the temperature.
+    UsageError
+        If a setting makes no sense.
+
+    """
+    config = config or HeadConfig()
+    _check(config)
+    if len(np.unique(labels)) < 2:
+        raise DataError(
+            "A head needs windows of at least two classes.",
+            why=f"There are {len(labels)} labelled windows of {len(np.unique(labels))} class(es).",
+            remedy="Prepare recordings of all classes.",
+        )
+    count = max(int(labels.max()) + 1, classes or 2)
+    head = _fit(embeddings, labels, config, count)
+    if config.temperature:
+        if groups is None:
+            raise ValueError("a temperature needs groups")
+        head.temperature = _temperature(embeddings, labels, config, count, groups)
+    return head
+
+
+def _fit(embeddings: Features, labels: NDArray[np.int64], config: HeadConfig, classes: int) -> MlpHead:
+    x = np.asarray(embeddings, np.float64)
+    mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    if config.standardise:
+        mean, sd = x.mean(0), x.std(0)
+        # A value that never changes has nothing to say; dividing by its rounding error would make it loud.
+        scale = np.where(sd > 1e-6 * np.maximum(1.0, np.abs(mean)), sd, 1.0)
+    x = (x - mean) / scale
+    if config.kind == "linear":
+        weights, biases = _fit_linear(x, labels, config, classes)
+    else:
+        weights, biases = _fit_mlp(x, labels, config, classes)
+    return MlpHead(mean, scale, weights, biases)
+
+
+Layers = tuple[list[ArrayLike], list[ArrayLike]]
+
+
+def _fit_linear(
+    x: NDArray[np.float64], labels: NDArray[np.int64], config: HeadConfig, classes: int
+) -> Layers:
+    weight = "balanced" if config.class_weight == "balanced" else None
+    model = LogisticRegression(C=config.c, class_weight=weight, max_iter=5000, tol=1e-6)
+    model.fit(x, labels)
+    if classes == 2:
+        return [model.coef_.T], [model.intercept_]
+    kernel = np.zeros((x.shape[1], classes))
+    bias = np.full(classes, _UNSEEN_CLASS_BIAS)
+    if len(model.classes_) == 2:  # scikit-learn gives the one logit of two classes
+        kernel[:, model.classes_[1]] = model.coef_[0]
+        bias[model.classes_] = 0.0, model.intercept_[0]
+    else:
+        kernel[:, model.classes_] = model.coef_.T
+        bias[model.classes_] = model.intercept_
+    return [kernel], [bias]
+
+
+def _fit_mlp(x: NDArray[np.float64], labels: NDArray[np.int64], config: HeadConfig, classes: int) -> Layers:
+    outputs = 1 if classes == 2 else classes
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        layers = dense_layers(x.shape[1], config.hidden, outputs, config.dropout)
+        dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        groups: list[dict[str, Any]] = [
+            {"params": [layer.weight for layer in dense], "weight_decay": 2 * config.l2},
+            {"params": [layer.bias for layer in dense]},
+        ]
+        optimiser = torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-7)
+        features = torch.from_numpy(x.astype(np.float32))
+        targets = torch.from_numpy(np.asarray(labels, np.int64))
+        weights = class_weights(labels, classes, config.class_weight)
+        rows, size = np.arange(len(x)), min(config.batch, len(x))
+        layers.train()
+        for step in range(config.epochs * -(-len(x) // size)):
+            batch = torch.from_numpy(batch_rows(rows, step, size, config.seed))
+            optimiser.zero_grad(set_to_none=True)
+            loss = class_loss(layers(features[batch]), targets[batch], weights)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    return layer_arrays(layers)
+
+
+def dense_layers(inputs: int, hidden: tuple[int, ...], outputs: int, dropout: float) -> nn.Sequential:
+    """Return dense layers with ReLU and dropout between, Glorot-uniform kernels, zero biases."""
+    layers: list[nn.Module] = []
+    width = inputs
+    for units in hidden:
+        layers += [nn.Linear(width, units), nn.ReLU(), nn.Dropout(dropout)]
+        width = units
+    layers.append(nn.Linear(width, outputs))
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+    return nn.Sequential(*layers)
+
+
+def layer_arrays(layers: nn.Sequential) -> Layers:
+    """Return the kernels (in, out) and biases of dense layers, as ``MlpHead`` takes them."""
+    dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    return (
+        [layer.weight.detach().cpu().numpy().T for layer in dense],
+        [layer.bias.detach().cpu().numpy() for layer in dense],
+    )
+
+
+def class_weights(labels: NDArray[np.int64], classes: int, kind: str) -> torch.Tensor:
+    """Return a weight for each class, (classes,), whose mean over the labels is 1."""
+    if kind != "balanced":
+        return torch.ones(classes)
+    counts = np.bincount(labels, minlength=classes)
+    seen = np.count_nonzero(counts)
+    return torch.from_numpy(len(labels) / (seen * np.maximum(counts, 1.0))).float()
+
+
+def class_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return the weighted mean cross-entropy of (n, 1) sigmoid or (n, k) softmax logits."""
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], 1)
+    each = nn.functional.cross_entropy(logits, labels, reduction="none")
+    return (weights[labels] * each).mean()
+
+
+def _temperature(
+    embeddings: Features,
+    labels: NDArray[np.int64],
+    config: HeadConfig,
+    classes: int,
+    groups: NDArray[np.str_],
+) -> float:
+    """Return the temperature that makes the likelihood of people left out the largest (Guo et al. 2017)."""
+    people = len(np.unique(groups))
+    if people < 2:
+        raise DataError(
+            "A temperature needs at least two people.", remedy="Train without it, or on more people."
+        )
+    logits, truth = [], []
+    splitter = GroupKFold(min(_TEMPERATURE_FOLDS, people))
+    for training, left_out in splitter.split(embeddings, labels, groups):
+        if len(np.unique(labels[training])) < 2:
+            continue
+        out = _fit(embeddings[training], labels[training], config, classes).logits(embeddings[left_out])
+        logits.append(np.hstack([np.zeros_like(out), out]) if out.shape[1] == 1 else out)
+        truth.append(labels[left_out])
+    if not logits:
+        raise DataError("Each person has windows of one class only: no temperature can be fitted.")
+    joined, right = np.concatenate(logits).astype(np.float64), np.concatenate(truth)
+
+    def loss(log_temperature: float) -> float:
+        scores = log_softmax(joined / np.exp(log_temperature), axis=1)
+        return float(-scores[np.arange(len(right)), right].mean())
+
+    best = minimize_scalar(loss, bounds=tuple(np.log(_TEMPERATURES)), method="bounded")
+    return float(np.exp(best.x))
+
+
+def _check(config: HeadConfig) -> None:
+    if config.kind not in ("linear", "mlp"):
+        raise UsageError(f"A head of kind {config.kind!r} is unknown.", remedy="Use linear or mlp.")
+    if config.class_weight not in ("balanced", "none"):
+        raise UsageError(
+            f"Class weights {config.class_weight!r} are unknown.", remedy="Use balanced or none."
+        )
+    positive = {"c": config.c, "epochs": config.epochs, "batch": config.batch}
+    wrong = [name for name, value in positive.items() if value <= 0]
+    if wrong or not 0 <= config.dropout < 1:
+        raise UsageError(
+            f"A head's {', '.join(wrong) or 'dropout'} makes no sense.",
+            remedy="c, epochs and batch are positive; dropout is at least 0 and below 1.",
+        )
