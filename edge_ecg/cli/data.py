@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--normalisation",
         choices=NORMALISATIONS,
         default=NORMALISATIONS[0],
-        help="calibrated: causal, as live (default); recording: scale of the whole recording, as in the papers",
+        help="calibrated: causal, as live (default); recording: one scale a recording, as in the papers",
     )
     sub.add_argument(
         "--notch", type=float, choices=(50.0, 60.0), metavar="HZ", help="remove mains hum: 50 or 60"
@@ -91,8 +91,8 @@ def _prepare(args: argparse.Namespace) -> int:
         return EXIT_DONE
     for entry in store.info["datasets"]:
         print(
-            f"{entry['name']}: {entry['windows']} windows of {entry['subjects']} people ({entry['recordings']} "
-            f"recordings, {entry['licence']})"
+            f"{entry['name']}: {entry['windows']} windows of {entry['subjects']} people "
+            f"({entry['recordings']} recordings, {entry['licence']})"
         )
     print(f"{args.output}: {len(store)} windows, preprocessing {store.preprocessing_hash[:12]}")
     return EXIT_DONE
@@ -115,9 +115,7 @@ def _print_report(report: Report, dataset: Dataset) -> None:
     print(f"{report.dataset}: {state}. {report.folder} ({report.form})")
     print(f"  {report.subjects} people, {report.recordings} recordings, {report.minutes:.1f} minutes")
     if report.unusable:
-        print(
-            f"  {report.unusable} recordings are known to hold no ECG (electrode off); prepare leaves them out"
-        )
+        print(f"  {report.unusable} recordings hold no ECG (electrode off); prepare leaves them out")
     for name in report.missing:
         print(f"  missing: {name}")
     for name, why in report.damaged.items():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -26,7 +26,7 @@ class LogisticModel:
     Missing values (NaN) take the training people's median; mean and scale are the training people's, too.
     """
 
-    def __init__(self, features: FloatArray, labels: NDArray[np.int64], classes: int) -> None:
+    def __init__(self, features: ArrayLike, labels: ArrayLike, classes: int) -> None:
         self.classes = classes
         self._pipeline: Any = make_pipeline(
             SimpleImputer(strategy="median", keep_empty_features=True),
@@ -35,10 +35,11 @@ class LogisticModel:
         )
         self._pipeline.fit(features, labels)
 
-    def probabilities(self, features: FloatArray) -> FloatArray:
+    def probabilities(self, features: ArrayLike) -> FloatArray:
         """Probabilities (n, classes) of (n, d) features; 0 for classes that training did not see."""
-        out = np.zeros((len(features), self.classes))
-        out[:, self._pipeline.classes_] = self._pipeline.predict_proba(features)
+        seen = self._pipeline.predict_proba(np.asarray(features))
+        out = np.zeros((len(seen), self.classes))
+        out[:, self._pipeline.classes_] = seen
         return out
 
 
@@ -54,6 +55,7 @@ class Calibration:
         (n,) True for the windows of people who have a baseline, without the baseline itself.
     people:
         Those people.
+
     """
 
     subject: NDArray[np.str_]
@@ -89,6 +91,7 @@ def calibrate(
     ------
     DataError
         When fewer than two people have one.
+
     """
     baseline = (label == rest) & (start_s + window_s <= BASELINE_S)
     people = np.unique(subject[baseline])

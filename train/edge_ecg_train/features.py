@@ -26,10 +26,11 @@ def heart_features(window: ArrayLike, fs_hz: float = MODEL_FS_HZ) -> NDArray[np.
 
     Returns
     -------
-    (3,) float64: beats a minute (60 over the median interval), the standard deviation of the intervals and the
-    root mean square of their successive differences, both in milliseconds (Task Force of ESC and NASPE, Circulation
-    93:1043-1065, 1996). Intervals that deviate by more than 30 % from the median (missed and false beats, ectopics)
-    are left out. NaN where fewer than three intervals remain.
+    (3,) float64: beats a minute (60 over the median interval), the standard deviation of the intervals and
+    the root mean square of their successive differences, both in milliseconds (Task Force of ESC and NASPE,
+    Circulation 93:1043-1065, 1996). Intervals that deviate by more than 30 % from the median (missed and
+    false beats, ectopics) are left out. NaN where fewer than three intervals remain.
+
     """
     ecg = np.asarray(window, dtype=np.float64)
     r_peaks = detect_r_peaks(ecg, fs_hz)

@@ -1,7 +1,8 @@
 """Metrics of pooled window predictions, and their intervals over people.
 
-All of them are computed from two small summaries that add up over people: confusion matrices, and counts of won
-pairs for the AUC. So a bootstrap over people weights and sums these summaries and never touches a window again.
+All of them are computed from two small summaries that add up over people: confusion matrices, and counts of
+won pairs for the AUC. So a bootstrap over people weights and sums these summaries and never touches a window
+again.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ class PeopleSummary:
     confusion:
         (p, k, k) windows by true (row) and predicted (column) class.
     pairs_won:
-        (k, p, p): for class c, how often a window of c of person i scores above a window not of c of person j;
-        ties count half.
+        (k, p, p): for class c, how often a window of c of person i scores above a window not of c of person
+        j; ties count half.
     positives, negatives:
         (k, p) windows of class c, and not of class c.
+
     """
 
     people: NDArray[np.str_]
@@ -67,6 +69,7 @@ def summarise(subject: ArrayLike, label: ArrayLike, probabilities: ArrayLike) ->
     ------
     ValueError
         When the shapes do not fit, or a label is no class number.
+
     """
     people, person = np.unique(np.asarray(subject), return_inverse=True)
     truth = np.asarray(label, dtype=np.int64)
@@ -103,6 +106,8 @@ def metrics(summary: PeopleSummary, weights: ArrayLike | None = None) -> dict[st
 
     Parameters
     ----------
+    summary:
+        What :func:`summarise` gave.
     weights:
         (..., p) how often each person counts; each once when None.
 
@@ -119,6 +124,7 @@ def metrics(summary: PeopleSummary, weights: ArrayLike | None = None) -> dict[st
         predicted.
     ``majority_rate``
         Accuracy of always naming the most frequent class.
+
     """
     w = np.ones(len(summary.people)) if weights is None else np.asarray(weights, dtype=np.float64)
     confusion = np.einsum("...p,pij->...ij", w, summary.confusion)
@@ -133,7 +139,8 @@ def _auc(summary: PeopleSummary, w: FloatArray) -> FloatArray:
     )
     per_class = won / pairs
     # With two classes both directions are the same number, exactly.
-    return per_class[..., 1] if per_class.shape[-1] == 2 else per_class.mean(axis=-1)
+    auc: FloatArray = per_class[..., 1] if per_class.shape[-1] == 2 else per_class.mean(axis=-1)
+    return auc
 
 
 def confusion_metrics(confusion: ArrayLike) -> dict[str, FloatArray]:
@@ -161,7 +168,7 @@ def confusion_metrics(confusion: ArrayLike) -> dict[str, FloatArray]:
 
 
 def draw_people(p: int, *, draws: int = DRAWS, seed: int = 0) -> FloatArray:
-    """Bootstrap weights (draws, p): how often each of ``p`` people is drawn when p are drawn with replacement."""
+    """Bootstrap weights (draws, p): how often each of ``p`` people is drawn, p times with replacement."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(p, np.full(p, 1.0 / p), size=draws).astype(np.float64)
 
@@ -182,6 +189,7 @@ def paired_difference(
     ------
     ValueError
         When the two are not about the same people and windows.
+
     """
     if not (np.array_equal(ours.people, theirs.people) and np.array_equal(ours.positives, theirs.positives)):
         raise ValueError("systems are compared on the same people and windows, or not at all")

@@ -1,8 +1,9 @@
 """Recordings to windows, through the very classes that run live.
 
-A recording is pushed through :class:`~edge_ecg.signal.chain.WindowChain` at one tick a second, as a live stream is;
-of its good windows one every ``hop_s`` seconds is kept. The scale is calibrated as in live use: every good window
-that overlaps none used before takes part *first*, then the window is normalised with the scale as it is by then.
+A recording is pushed through :class:`~edge_ecg.signal.chain.WindowChain` at one tick a second, as a live
+stream is; of its good windows one every ``hop_s`` seconds is kept. The scale is calibrated as in live use:
+every good window that overlaps none used before takes part *first*, then the window is normalised with the
+scale as it is by then.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg.samples import FloatArray, SampleBlock
-from edge_ecg.signal.chain import WINDOW_SAMPLES, Window, WindowChain
+from edge_ecg.signal.chain import SETTLE_S, WINDOW_SAMPLES, Window, WindowChain
 from edge_ecg.signal.iir import HIGH_PASS_HZ, high_pass, notch
 from edge_ecg.signal.normalise import TRIM, CalibratedNormaliser, Scale, trimmed_scale
 from edge_ecg.signal.quality import Quality, assess
@@ -40,11 +41,13 @@ class Preparation:
     hop_s:
         Whole seconds between the starts of two kept windows; 10 means no overlap.
     normalisation:
-        ``calibrated`` is causal, as live; ``recording`` takes the scale from the whole recording, as in the papers.
+        ``calibrated`` is causal, as live; ``recording`` takes the scale from the whole recording, as in the
+        papers.
     notch_hz:
         Mains frequency to remove, or None.
     keep_bad:
         Keep windows that the quality check refuses, too.
+
     """
 
     hop_s: int = DEFAULT_HOP_S
@@ -98,6 +101,12 @@ def prepare(
     ----------
     sets:
         Data sets, each with the folder that holds it.
+    store:
+        The folder to write.
+    preparation:
+        How.
+    overwrite:
+        Replace a store that is already there.
     on_recording:
         Called after each recording, for a progress display.
 
@@ -106,6 +115,7 @@ def prepare(
     DataError
         When a folder is not the data set, a file is damaged, not one window is good, or ``store`` cannot be
         written. Nothing is left behind then.
+
     """
     labels: dict[str, tuple[str, ...]] = {}
     entries: list[dict[str, object]] = []
@@ -128,6 +138,7 @@ def prepare(
                     "licence": dataset.licence,
                     "citation": dataset.citation,
                     "url": dataset.url,
+                    "caution": dataset.caution,
                     "recordings": recordings,
                     "subjects": len(people),
                     "windows": len(writer) - before,
@@ -158,11 +169,10 @@ def prepare_recording(recording: Recording, preparation: Preparation) -> Iterato
     Raises
     ------
     DataError
-        When the recording's file is damaged, or holds values that are no numbers.
+        When the recording's file is damaged.
+
     """
     ecg_mv = recording.ecg_mv()
-    if not np.isfinite(ecg_mv).all():
-        raise DataError(f"{recording.subject} {recording.session} holds values that are not numbers.")
     fixed = (
         _whole_scale(ecg_mv, recording.fs_hz, preparation)
         if preparation.normalisation == "recording"
@@ -188,24 +198,35 @@ def prepare_recording(recording: Recording, preparation: Preparation) -> Iterato
 def _windows(ecg_mv: FloatArray, fs_hz: float, notch_hz: float | None) -> Iterator[Window]:
     chain = WindowChain(fs_hz, notch_hz=notch_hz)
     step = int(_BLOCK_S * fs_hz)
-    for first in range(0, len(ecg_mv), step):
-        for tick in chain.push(SampleBlock(ecg_mv[first : first + step], fs_hz, first)):
-            if tick.window is not None:
-                yield tick.window
+    for begin, end in _whole_runs(ecg_mv):
+        for first in range(begin, end, step):
+            for tick in chain.push(SampleBlock(ecg_mv[first : min(first + step, end)], fs_hz, first)):
+                if tick.window is not None:
+                    yield tick.window
     for tick in chain.flush():
         if tick.window is not None:
             yield tick.window
 
 
+def _whole_runs(ecg_mv: FloatArray) -> list[tuple[int, int]]:
+    """Begin and end of every stretch without lost samples (NaN)."""
+    present = np.concatenate([[False], np.isfinite(ecg_mv), [False]])
+    edges = np.flatnonzero(present[1:] != present[:-1]).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
 def _whole_scale(ecg_mv: FloatArray, fs_hz: float, preparation: Preparation) -> Scale | None:
     """Scale of the whole filtered recording; None when it stands still, so that no window of it is kept."""
-    resampler = Resampler(fs_hz)
-    x = np.concatenate([resampler.process(ecg_mv), resampler.flush()])
-    x = high_pass(MODEL_FS_HZ).process(x)
-    if preparation.notch_hz is not None:
-        x = notch(MODEL_FS_HZ, preparation.notch_hz).process(x)
+    parts = [np.zeros(0)]
+    for begin, end in _whole_runs(ecg_mv):
+        resampler = Resampler(fs_hz)
+        x = np.concatenate([resampler.process(ecg_mv[begin:end]), resampler.flush()])
+        x = high_pass(MODEL_FS_HZ).process(x)
+        if preparation.notch_hz is not None:
+            x = notch(MODEL_FS_HZ, preparation.notch_hz).process(x)
+        parts.append(x[round(SETTLE_S * MODEL_FS_HZ) :])
     try:
-        return trimmed_scale(x)
+        return trimmed_scale(np.concatenate(parts))
     except ValueError:
         return None
 

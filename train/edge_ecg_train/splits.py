@@ -1,7 +1,7 @@
 """Who is trained on and who is tested on.
 
-Leaving a person out is the protocol; the random window split stands here because published numbers come from it,
-and only so that the card can show by how much it flatters.
+Leaving a person out is the protocol; the random window split stands here because published numbers come from
+it, and only so that the card can show by how much it flatters.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def leave_one_subject_out(subject: NDArray[np.str_]) -> Iterator[Fold]:
     ------
     DataError
         With fewer than two people.
+
     """
     people = np.unique(subject)
     if len(people) < 2:
@@ -52,6 +53,7 @@ def random_windows(n: int, *, folds: int = 10, seed: int = 0) -> Iterator[Fold]:
     ------
     DataError
         With fewer windows than folds.
+
     """
     if n < folds:
         raise DataError(f"{n} windows cannot be split into {folds} parts.")

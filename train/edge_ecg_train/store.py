@@ -1,7 +1,8 @@
 """The window store: a folder of normalised windows that training and evaluation share.
 
     STORE/windows.npy   (n, 2560) float32, normalised; mapped into memory, not read
-    STORE/meta.npz      one value a window: subject, session, dataset, lead, start_s, heart_rate_bpm, quality, label_TASK
+    STORE/meta.npz      one value a window: subject, session, dataset, lead, start_s, heart_rate_bpm,
+                        quality, label_TASK
     STORE/store.json    schema, data sets and licences, preprocessing and its hash, labels of each task
 
 A store appears complete or not at all: it is written beside its place and renamed.
@@ -36,7 +37,10 @@ _NUMBERS = ("start_s", "heart_rate_bpm", "quality")
 
 
 def preprocessing_hash(preprocessing: Mapping[str, object]) -> str:
-    """SHA-256 over the preprocessing's constants: two stores or a store and a model agree when theirs are equal."""
+    """SHA-256 over the preprocessing's constants.
+
+    Two stores, or a store and a model, fit each other when theirs are equal.
+    """
     return hashlib.sha256(json.dumps(preprocessing, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
@@ -70,6 +74,7 @@ class WindowStore:
         (n,) float64; the heart rate is NaN where none could be told.
     info:
         ``store.json``.
+
     """
 
     path: Path
@@ -110,6 +115,7 @@ class WindowStore:
         ------
         DataError
             When no window of the store has a label for the task.
+
         """
         if task not in self._labels:
             has = (
@@ -132,6 +138,7 @@ class WindowStore:
         ------
         DataError
             When the folder is no store, is of another schema, or is damaged.
+
         """
         path = Path(path)
         try:
@@ -153,7 +160,8 @@ class WindowStore:
             )
         try:
             windows = np.load(path / _WINDOWS, mmap_mode="r", allow_pickle=False)
-            with np.load(path / _META, allow_pickle=False) as archive:
+            # numpy forgets to close a damaged file that it opened itself.
+            with (path / _META).open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 meta = {name: archive[name] for name in archive.files}
             labels = {task: meta[f"label_{task}"] for task in info["labels"]}
             columns = {name: meta[name] for name in (*_STRINGS, *_NUMBERS)}
@@ -170,7 +178,9 @@ def _damaged(path: Path, why: str) -> DataError:
 
 
 class StoreWriter:
-    """Write a store window by window; ``commit`` puts it in its place, leaving the block without it discards it.
+    """Write a store window by window.
+
+    Use it in a with block: ``commit`` puts the store in its place, leaving without it discards everything.
 
     Parameters
     ----------
@@ -183,6 +193,7 @@ class StoreWriter:
     ------
     DataError
         When something is already at ``path``.
+
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:

@@ -22,6 +22,7 @@ def get_dataset(name: str) -> Dataset:
     ------
     UsageError
         When there is none of that name.
+
     """
     try:
         return DATASETS[name]

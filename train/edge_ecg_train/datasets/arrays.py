@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import DataError
 
-# What a cut, overwritten or foreign .npz makes numpy and zipfile raise.
+# What a cut, overwritten or foreign .npz makes numpy and zipfile raise. The file is opened here and not by
+# numpy, which forgets to close it when it is damaged.
 _DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
@@ -23,9 +24,10 @@ def read_array(path: Path, key: str) -> NDArray[np.generic]:
     ------
     DataError
         When the file is missing or damaged, or has no such key.
+
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             array: NDArray[np.generic] = archive[key]
     except KeyError:
         raise DataError(f"{path.name} has no recording {key}.", remedy="Get the file again.") from None
@@ -47,9 +49,10 @@ def keys_of(path: Path) -> list[str]:
     ------
     DataError
         When the file is missing or is no .npz.
+
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return list(archive.files)
     except FileNotFoundError:
         raise DataError(f"{path} is missing.", remedy="Get the file again.") from None
@@ -64,6 +67,7 @@ def array_length(path: Path, key: str) -> int:
     ------
     DataError
         When the file is damaged.
+
     """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as member:
@@ -88,6 +92,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     ------
     DataError
         When the file is missing, is not text, or lacks one of ``columns``.
+
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -117,6 +122,7 @@ def number(row: dict[str, str], column: str, path: Path) -> float:
     ------
     DataError
         When it is none.
+
     """
     try:
         return float(row[column])

@@ -1,16 +1,18 @@
 """What a data set is to edge-ecg: a folder that can be checked and that yields recordings in millivolts.
 
-A reader is one class of 60 lines or so. It names its owners and its licence, knows the file forms in which the
-set is passed around, and gives :class:`Recording` objects that load their samples only when asked. Nothing is
-filtered, scaled or dropped here; :mod:`edge_ecg_train.prepare` does that with the classes that run live.
+A reader is one class of 60 lines or so. It names its owners and its licence, knows the file forms in which
+the set is passed around, and gives :class:`Recording` objects that load their samples only when asked.
+Nothing is filtered, scaled or dropped here; :mod:`edge_ecg_train.prepare` does that with the classes that run
+live.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 from edge_ecg.errors import DataError
@@ -26,8 +28,8 @@ class Recording:
     dataset:
         Name of the data set, such as ``eegmat``.
     subject:
-        The person, unique over all data sets: ``eegmat/S00``. Two excerpts of the same person carry the same name,
-        also across data sets (QTDB holds excerpts of MIT-BIH records).
+        The person, unique over all data sets: ``eegmat/S00``. Two excerpts of the same person carry the same
+        name, also across data sets (QTDB holds excerpts of MIT-BIH records).
     session:
         Which of the person's recordings this is, unique within the person.
     lead:
@@ -39,7 +41,9 @@ class Recording:
     usable:
         False where it is known that the electrode was off.
     load:
-        Gives the (n_samples,) float64 millivolts; raises :class:`DataError` when the file is damaged.
+        Gives the (n_samples,) float64 millivolts, NaN where samples were lost; raises :class:`DataError` when
+        the file is damaged.
+
     """
 
     dataset: str
@@ -53,17 +57,18 @@ class Recording:
     usable: bool = True
 
     def ecg_mv(self) -> FloatArray:
-        """Read the samples: (n_samples,) float64, millivolts.
+        """Read the samples: (n_samples,) float64, millivolts, NaN where the recorder lost some.
 
         Raises
         ------
         DataError
             When the file is damaged or holds another number of samples than its table says.
+
         """
         ecg_mv = self.load()
         if ecg_mv.shape != (self.n_samples,):
             raise DataError(
-                f"{self.subject} {self.session} holds {ecg_mv.shape[-1]} samples instead of {self.n_samples}.",
+                f"{self.subject} {self.session} holds {ecg_mv.shape[-1]} samples, not {self.n_samples}.",
                 why="The file is cut short or does not belong to its table.",
                 remedy="Get the file again.",
             )
@@ -79,8 +84,8 @@ class Recording:
 class Report:
     """What a look at a data set folder found.
 
-    ``missing`` names files, ``damaged`` maps a file or recording to what is wrong with it; ``unusable`` counts
-    recordings that are whole but known to hold no ECG.
+    ``missing`` names files, ``damaged`` maps a file or recording to what is wrong with it; ``unusable``
+    counts recordings that are whole but known to hold no ECG.
     """
 
     dataset: str
@@ -117,9 +122,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way in which a data set is passed around: a name and the files that it cannot do without.
+    """One way in which a data set is passed around.
 
-    ``files`` are the ones that tell the form, ``folders`` the usual names of the folder.
+    Attributes
+    ----------
+    name:
+        ``arrays``, ``EDF`` or ``WFDB``.
+    files:
+        Names or patterns; a folder that holds any of them holds the data set in this form.
+    folders:
+        Usual names of that folder, looked for below the folder that the user gives.
+
     """
 
     name: str
@@ -128,13 +141,18 @@ class Form:
 
 
 class Dataset(ABC):
-    """A reader. Subclasses set the class attributes and implement :meth:`_recordings` and :meth:`_missing`."""
+    """A reader. Subclasses set the class attributes and implement :meth:`_recordings` and :meth:`_expected`.
+
+    ``people`` and ``hours`` describe the published set, whatever a folder holds of it. ``caution`` is what
+    whoever reads numbers from it must know. ``forms`` are tried in order.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
     people: ClassVar[int]
     hours: ClassVar[float]
-    labels: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    labels: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    caution: ClassVar[str]
     licence: ClassVar[str]
     citation: ClassVar[str]
     url: ClassVar[str]
@@ -144,9 +162,13 @@ class Dataset(ABC):
     def _recordings(self, folder: Path, form: Form) -> Iterator[Recording]:
         """Yield the recordings that the folder should hold and whose files are there."""
 
-    @abstractmethod
     def _missing(self, folder: Path, form: Form) -> list[str]:
         """Names of files that belong to the form and are not in the folder."""
+        return [name for name in self._expected(form) if not (folder / name).is_file()]
+
+    @abstractmethod
+    def _expected(self, form: Form) -> Iterable[str]:
+        """Names of all files that belong to the form."""
 
     def recordings(self, root: Path) -> Iterator[Recording]:
         """Yield all recordings below ``root``: the data set's folder or the folder that holds it.
@@ -155,6 +177,7 @@ class Dataset(ABC):
         ------
         DataError
             When ``root`` holds no such data set, or its table cannot be read.
+
         """
         folder, form = self.locate(root)
         yield from self._recordings(folder, form)
@@ -166,10 +189,11 @@ class Dataset(ABC):
         ------
         DataError
             When it is not there: says what was expected and what was found.
+
         """
         for form in self.forms:
             for folder in (root, *(root / name for name in form.folders)):
-                if any((folder / file).is_file() for file in form.files):
+                if folder.is_dir() and any(any(folder.glob(pattern)) for pattern in form.files):
                     return folder, form
         raise _not_this_dataset(self, root)
 
@@ -180,6 +204,7 @@ class Dataset(ABC):
         ------
         DataError
             When ``root`` holds no such data set at all.
+
         """
         folder, form = self.locate(root)
         missing = self._missing(folder, form)

@@ -1,8 +1,8 @@
-"""PhysioNet/CinC Challenge 2017: short recordings with a handheld's dry electrodes, 300 Hz, for pretraining."""
+"""CinC Challenge 2017: short recordings with a handheld's dry electrodes, 300 Hz, for pretraining."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from edge_ecg.samples import FloatArray
 
 from .arrays import keys_of, number, read_array, read_table
 from .base import Dataset, Form, Recording
+from .files import file_recording
 
 _TABLE, _SAMPLES = "labels.csv", "ecg_300hz_int16.npz"
+_RECORDS = "A[0-9][0-9][0-9][0-9][0-9].hea"
 
 
 class Cinc2017(Dataset):
@@ -23,32 +25,46 @@ class Cinc2017(Dataset):
     title = "AF Classification from a Short Single Lead ECG Recording (CinC Challenge 2017, validation set)"
     people = 300
     hours = 2.6
+    caution = "Rhythm disorders and much motion; no affect labels; people are not named."
     licence = "ODC-BY-1.0"
     citation = (
         "Clifford GD, Liu C, Moody B, et al. AF Classification from a Short Single Lead ECG Recording: the "
         "PhysioNet/Computing in Cardiology Challenge 2017. Computing in Cardiology 44, 2017."
     )
     url = "https://physionet.org/content/challenge-2017/1.0.0/"
-    forms = (Form("arrays", (_SAMPLES, _TABLE), ("cinc2017", "cinc2017-val")),)
+    forms = (
+        Form("arrays", (_SAMPLES, _TABLE), ("cinc2017", "cinc2017-val")),
+        Form("WFDB", (_RECORDS,), ("validation", "cinc2017", "cinc2017/validation")),
+    )
 
-    def _missing(self, folder: Path, form: Form) -> list[str]:
-        return [file for file in form.files if not (folder / file).is_file()]
+    def _expected(self, form: Form) -> Iterable[str]:
+        return form.files if form.name == "arrays" else ()
 
     def _recordings(self, folder: Path, form: Form) -> Iterator[Recording]:
+        return self._from_arrays(folder) if form.name == "arrays" else self._from_records(folder)
+
+    def _from_arrays(self, folder: Path) -> Iterator[Recording]:
         table, samples = folder / _TABLE, folder / _SAMPLES
-        rows = read_table(table, ("record", "rhythm", "fs_hz", "n_samples", "gain_lsb_per_mv"))
+        rows = read_table(table, ("record", "fs_hz", "n_samples", "gain_lsb_per_mv"))
         keys_of(samples)
         for row in rows:
             yield Recording(
                 dataset=self.name,
                 subject=f"cinc2017/{row['record']}",
                 session=row["record"],
-                lead="I",
+                lead="ECG",
                 fs_hz=number(row, "fs_hz", table),
                 n_samples=int(number(row, "n_samples", table)),
                 load=partial(_load, samples, row["record"], number(row, "gain_lsb_per_mv", table)),
             )
 
+    def _from_records(self, folder: Path) -> Iterator[Recording]:
+        for header in sorted(folder.glob(_RECORDS)):
+            yield file_recording(
+                header, "0", dataset=self.name, subject=f"cinc2017/{header.stem}", session=header.stem
+            )
+
 
 def _load(path: Path, record: str, gain_lsb_per_mv: float) -> FloatArray:
-    return read_array(path, record).astype(np.float64) / gain_lsb_per_mv
+    ecg_mv: FloatArray = read_array(path, record).astype(np.float64) / gain_lsb_per_mv
+    return ecg_mv
