@@ -52,12 +52,14 @@ def train_emotion(
     Raises
     ------
     DataError
-        If the run has no encoder, or the store no (or only one class of) labels for a task.
+        If the run has no encoder, was trained on windows that were prepared differently, or the store has
+        no labels (or labels of one class only) for a task.
 
     """
     run = RunDir(run_dir)
     facts = run.read_json()
     labels = {task: store.label(task) for task in heads}
+    _check_preprocessing(facts, store)
     embeddings = embeddings_of(run, store, execution=execution, on_windows=on_windows)
     entry: dict[str, Any] = dict(facts.get("emotion", {}))
     tasks: dict[str, Any] = dict(facts.get("tasks", {}))
@@ -91,3 +93,13 @@ def train_emotion(
         preprocessing=dict(store.preprocessing),
     )
     return entry
+
+
+def _check_preprocessing(facts: Mapping[str, Any], store: WindowStore) -> None:
+    trained_on = facts.get("pretext", {}).get("preprocessing_hash", store.preprocessing_hash)
+    if trained_on != store.preprocessing_hash:
+        raise DataError(
+            f"The encoder was trained on windows that were prepared differently from those of {store.path}.",
+            why=f"Then: {facts['pretext'].get('preprocessing')}; now: {dict(store.preprocessing)}.",
+            remedy="Prepare both stores with the same settings.",
+        )

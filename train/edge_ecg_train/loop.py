@@ -16,6 +16,10 @@ Evaluation = dict[str, Any]
 Curves = Callable[[int, float, float, Evaluation | None], None]
 
 
+class InterruptedAndSaved(KeyboardInterrupt):
+    """The user stopped a training, which can go on from its checkpoint."""
+
+
 class Trainer(Protocol):
     """A training that advances one step at a time."""
 
@@ -89,7 +93,7 @@ def train(
 
     Raises
     ------
-    KeyboardInterrupt
+    InterruptedAndSaved
         After Ctrl-C, once the running step is done and saved. A second Ctrl-C ends at once.
 
     """
@@ -117,27 +121,32 @@ def train(
                 break
         save()
         if interrupted.is_set():
-            raise KeyboardInterrupt
+            raise InterruptedAndSaved
 
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that the step is finished; a second one ends at once."""
+    """Turn the first Ctrl-C or SIGTERM into an event, so that the step is finished; a second one ends it."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
     def first(signum: int, frame: FrameType | None) -> None:
         event.set()
-        signal.signal(signal.SIGINT, previous)
+        restore()
 
-    previous = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, first)
+    for number in previous:
+        signal.signal(number, first)
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore()
 
 
 @contextmanager

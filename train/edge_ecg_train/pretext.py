@@ -111,7 +111,7 @@ def run_pretext(
         If the windows are not such, there are too few, or a checkpoint is of another run.
     UsageError
         If a setting makes no sense.
-    KeyboardInterrupt
+    InterruptedAndSaved
         After Ctrl-C, once the checkpoint is written.
 
     """

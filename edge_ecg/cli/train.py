@@ -1,0 +1,239 @@
+"""``edge-ecg train``: an encoder by the pretext task, heads on it, or both at once with labels."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from edge_ecg_train.device import Execution
+    from edge_ecg_train.loop import Progress as Step
+    from edge_ecg_train.recipe import Recipe
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-verbs and their arguments."""
+    verbs = parser.add_subparsers(dest="train_verb", metavar="pretext|emotion|supervised", required=True)
+
+    sub = verbs.add_parser("pretext", help="an encoder from unlabelled windows: which transformation was it?")
+    sub.add_argument("store", type=Path, metavar="STORE", help="windows, from `edge-ecg data prepare`")
+    _add_long_run(sub)
+
+    sub = verbs.add_parser("emotion", help="heads on a run's frozen encoder, from labelled windows")
+    sub.add_argument("run", type=Path, metavar="RUN", help="a run of `edge-ecg train pretext`")
+    sub.add_argument("store", type=Path, metavar="STORE", help="labelled windows")
+    sub.add_argument(
+        "--task", action="append", metavar="TASK", help="may be repeated (default: all that the store has)"
+    )
+    _add_common(sub)
+
+    sub = verbs.add_parser("supervised", help="the twin without pretraining: encoder and head from labels")
+    sub.add_argument("store", type=Path, metavar="STORE", help="labelled windows")
+    sub.add_argument("--task", metavar="TASK", help="needed where the store has several")
+    _add_long_run(sub)
+
+
+def _add_long_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="RUN", help="the run to write (a folder)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--max-minutes", type=_positive, metavar="MIN", help="stop then, ready to be resumed")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--recipe", default="quick", metavar="NAME|FILE", help="a built-in one or a TOML file (default quick)"
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, ... (default: a GPU if there is one)")
+    parser.add_argument(
+        "--precision", default="auto", help="fp32, bf16 (mixed), or auto: bf16 where that is native"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="CPU threads (default: all cores)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the sub-verb and return the exit code."""
+    from edge_ecg_train.device import Execution
+    from edge_ecg_train.recipe import load_recipe
+
+    recipe = load_recipe(args.recipe)
+    if args.threads < 0:
+        raise UsageError(f"--threads cannot be {args.threads}.", remedy="Leave it out to use all cores.")
+    execution = Execution(args.device, args.precision, args.threads)
+    stages = {"pretext": _pretext, "emotion": _emotion, "supervised": _supervised}
+    return stages[args.train_verb](args, recipe, execution)
+
+
+def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
+    from edge_ecg_train.pretext import run_pretext
+    from edge_ecg_train.store import WindowStore
+
+    if recipe.pretext is None:
+        raise _no_stage(recipe, "pretext")
+    config = recipe.pretext
+    store = WindowStore.open(args.store)
+    facts = {
+        "recipe": recipe.name,
+        "store": str(store.path.resolve()),
+        "datasets": list(store.info["datasets"]),
+        "preprocessing": dict(store.preprocessing),
+        "preprocessing_hash": store.preprocessing_hash,
+    }
+
+    def work(observe: Callable[[Step], None]) -> dict[str, Any]:
+        return run_pretext(
+            store.windows,
+            store.subject,
+            config,
+            args.output,
+            execution=execution,
+            session=_session(args, observe),
+            resume=args.resume,
+            facts=facts,
+        )
+
+    return _long_run(args, work)
+
+
+def _supervised(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
+    from edge_ecg_train.store import WindowStore
+    from edge_ecg_train.supervised import run_supervised
+
+    if recipe.supervised is None:
+        raise _no_stage(recipe, "supervised")
+    config = recipe.supervised
+    store = WindowStore.open(args.store)
+    task = args.task or _only_task(list(store.tasks), args.store)
+
+    def work(observe: Callable[[Step], None]) -> dict[str, Any]:
+        return run_supervised(
+            store,
+            task,
+            config,
+            args.output,
+            execution=execution,
+            session=_session(args, observe),
+            resume=args.resume,
+        )
+
+    return _long_run(args, work)
+
+
+def _emotion(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
+    from edge_ecg_train.emotion import train_emotion
+    from edge_ecg_train.store import WindowStore
+
+    store = WindowStore.open(args.store)
+    tasks = args.task or list(store.tasks)
+    if not tasks:
+        raise UsageError(
+            f"{args.store} has no labels, so there is no task to train a head for.",
+            remedy="Prepare a data set that has labels (edge-ecg data list).",
+        )
+    heads = {task: recipe.head_of(task) for task in dict.fromkeys(tasks)}
+    bar = Progress(len(store), "windows")
+    entry = train_emotion(args.run, store, heads, execution=execution, on_windows=bar.advance)
+    if bar.done:  # else the embeddings were there already
+        bar.__exit__(None, None, None)
+    for task in heads:
+        trained = entry[task]
+        if args.json:
+            print(json.dumps({"type": "head", "task": task, "run": str(args.run), **trained}))
+            continue
+        counts = ", ".join(f"{count} {name}" for name, count in trained["windows"].items())
+        print(f"{task}: {args.run / 'heads' / task}.npz from {counts} windows of {trained['people']} people")
+    if not args.json:
+        print(f"Next: edge-ecg evaluate {args.run} {args.store}", file=sys.stderr)
+    return EXIT_DONE
+
+
+def _long_run(args: argparse.Namespace, work: Callable[[Callable[[Step], None]], dict[str, Any]]) -> int:
+    """Run with progress on stderr; say what was reached, and how to go on from where it stopped."""
+    from edge_ecg_train.loop import InterruptedAndSaved
+
+    bar = Progress(None, "steps")
+
+    def observe(step: Step) -> None:
+        if bar.total is None:
+            bar.total = step.steps
+            bar.resume_at(step.step - 1)
+        bar.advance(note=f"loss {step.loss:.4f}")
+        if step.evaluation:
+            print(f"\nstep {step.step}, people held out: {_scores(step.evaluation)}", file=sys.stderr)
+
+    try:
+        entry = work(observe)
+    except InterruptedAndSaved:
+        print(f"\nstopped and saved. {_go_on(args)}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    finally:
+        if bar.done:
+            bar.__exit__(None, None, None)
+    if args.json:
+        print(json.dumps({"type": "run", "path": str(args.output), "stage": args.train_verb, **entry}))
+    else:
+        state = "done" if entry["finished"] else "not finished"
+        print(
+            f"{args.output}: {state}, {entry['steps']} steps on {entry['windows']} windows of "
+            f"{entry['people']} people in {entry['minutes']:.1f} minutes ({entry['precision']})"
+        )
+    if not entry["finished"]:
+        print(_go_on(args), file=sys.stderr)
+    return EXIT_DONE
+
+
+def _session(args: argparse.Namespace, observe: Callable[[Step], None]) -> Any:
+    from edge_ecg_train.loop import Session
+
+    return Session(max_minutes=args.max_minutes, observe=observe)
+
+
+def _scores(evaluation: dict[str, Any]) -> str:
+    """Balanced accuracies: one for each recogniser of the pretext task, or just one."""
+    balanced = evaluation["balanced_accuracy"]
+    if isinstance(balanced, dict):
+        return "balanced accuracy " + ", ".join(f"{name} {value:.2f}" for name, value in balanced.items())
+    return f"balanced accuracy {balanced:.2f}"
+
+
+def _go_on(args: argparse.Namespace) -> str:
+    words = ["edge-ecg", "train", args.train_verb, str(args.store), "-o", str(args.output)]
+    if args.train_verb == "supervised" and args.task:
+        words += ["--task", args.task]
+    words += ["--recipe", args.recipe, "--resume"]
+    return "Go on with: " + " ".join(f"'{word}'" if " " in word else word for word in words)
+
+
+def _only_task(tasks: list[str], store: Path) -> str:
+    if len(tasks) != 1:
+        raise UsageError(
+            f"{store} has labels for {len(tasks)} tasks.",
+            why=f"They are: {', '.join(tasks)}." if tasks else "",
+            remedy="Say which one with --task." if tasks else "Prepare a data set that has labels.",
+        )
+    return tasks[0]
+
+
+def _no_stage(recipe: Recipe, stage: str) -> UsageError:
+    return UsageError(
+        f"The recipe {recipe.name} has no [{stage}].",
+        remedy="Add it, or choose another one with --recipe.",
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value

@@ -1,0 +1,212 @@
+"""Recipes: one readable TOML file that says all that a training is made of.
+
+    [pretext]               PretextConfig (versions = "all" is 7); [pretext.transforms] is TransformConfig
+    [supervised]            SupervisedConfig
+    [emotion]               the head of every task: HeadConfig, and preset = "linear" | "mlp" | ...
+    [emotion.tasks.TASK]    what is different for one task
+
+A key that is unknown is refused, with the known one that looks most like it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from edge_ecg.errors import UsageError
+
+from .heads import PRESETS, HeadConfig
+from .pretext import PretextConfig
+from .supervised import SupervisedConfig
+from .transforms import VERSIONS
+
+_PLACES = (Path(__file__).parent / "recipes", Path(__file__).parents[1] / "recipes")
+BUILT_IN = next((place for place in _PLACES if (place / "quick.toml").is_file()), _PLACES[0])
+"""Inside the package when installed, beside it in a checkout."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe that has been read and checked.
+
+    Parameters
+    ----------
+    name:
+        Of the file.
+    pretext, supervised:
+        Their stages, where the recipe has them.
+    head:
+        The head of a task without an entry of its own.
+    tasks:
+        The tasks with one.
+
+    """
+
+    name: str
+    pretext: PretextConfig | None = None
+    supervised: SupervisedConfig | None = None
+    head: HeadConfig = field(default_factory=HeadConfig)
+    tasks: Mapping[str, HeadConfig] = field(default_factory=dict)
+
+    def head_of(self, task: str) -> HeadConfig:
+        """Return the head of a task."""
+        return self.tasks.get(task, self.head)
+
+
+def built_in_recipes() -> dict[str, Path]:
+    """Return the recipes that come with edge-ecg, by name."""
+    return {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe by the name of a built-in one, or by the path of a file.
+
+    Raises
+    ------
+    UsageError
+        If there is none, it is no TOML, or it holds a key or a value that makes no sense.
+
+    """
+    known = built_in_recipes()
+    path = known.get(name, Path(name))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"There is no recipe {name!r}.",
+            why=f"It is neither a file nor one of {', '.join(known)}.",
+            remedy=f"Use --recipe {difflib.get_close_matches(name, known, 1, 0)[0]}."
+            if known
+            else "Give the path of a TOML file.",
+        ) from error
+    try:
+        return parse_recipe(tomllib.loads(text), path.stem)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"The recipe {path} is not TOML.", why=str(error)) from error
+
+
+def parse_recipe(table: Mapping[str, Any], name: str) -> Recipe:
+    """Make a recipe of a table.
+
+    Raises
+    ------
+    UsageError
+        If a key is unknown or a value has the wrong type.
+
+    """
+    _refuse_unknown(table, {"pretext", "supervised", "emotion"}, name)
+    emotion = dict(_table(table.get("emotion", {}), f"{name}: [emotion]"))
+    tasks = _table(emotion.pop("tasks", {}), f"{name}: [emotion.tasks]")
+    head = _head(emotion, HeadConfig(), f"{name}: [emotion]")
+    pretext = supervised = None
+    if "pretext" in table:
+        entries = dict(_table(table["pretext"], f"{name}: [pretext]"))
+        if entries.get("versions") == "all":
+            entries["versions"] = len(VERSIONS)
+        pretext = make(PretextConfig, entries, f"{name}: [pretext]")
+    if "supervised" in table:
+        supervised = make(SupervisedConfig, table["supervised"], f"{name}: [supervised]")
+    heads = {task: _head(entries, head, f"{name}: [emotion.tasks.{task}]") for task, entries in tasks.items()}
+    return Recipe(name, pretext, supervised, head, heads)
+
+
+def make(kind: type[T], table: Any, where: str, base: T | None = None) -> T:
+    """Make a config dataclass of a table: every key a field, every value of the field's type.
+
+    Parameters
+    ----------
+    kind:
+        The dataclass.
+    table:
+        The keys and values.
+    where:
+        What to call the table in an error.
+    base:
+        Holds the values of the keys that are not in the table; the dataclass's defaults if None.
+
+    Raises
+    ------
+    UsageError
+        If a key is unknown or missing, or a value has the wrong type.
+
+    """
+    table = _table(table, where)
+    hints = get_type_hints(kind)
+    _refuse_unknown(table, set(hints), where)
+    values = {key: _convert(value, hints[key], f"{where} {key}") for key, value in table.items()}
+    if base is not None:
+        return dataclasses.replace(base, **values)  # type: ignore[type-var]
+    required = [
+        one.name
+        for one in dataclasses.fields(kind)  # type: ignore[arg-type]
+        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+    ]
+    missing = [key for key in required if key not in values]
+    if missing:
+        raise UsageError(f"{where} lacks {', '.join(missing)}.", remedy="Add it to the recipe.")
+    return kind(**values)
+
+
+def _head(table: Any, base: HeadConfig, where: str) -> HeadConfig:
+    entries = dict(_table(table, where))
+    preset = entries.pop("preset", None)
+    if preset is not None:
+        if preset not in PRESETS:
+            raise UsageError(
+                f"{where} names the unknown preset {preset!r}.", remedy=_suggest(str(preset), PRESETS)
+            )
+        base = PRESETS[preset]
+    return make(HeadConfig, entries, where, base)
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin = get_origin(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return make(hint, value, where)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise UsageError(
+                f"{where} cannot be {value!r}.", remedy=f"Use {' or '.join(map(repr, get_args(hint)))}."
+            )
+        return value
+    if origin is tuple:
+        if isinstance(value, list):
+            return tuple(_convert(one, get_args(hint)[0], where) for one in value)
+    elif origin is types.UnionType:
+        for one in get_args(hint):
+            if one is not type(None):
+                return _convert(value, one, where)
+    elif hint is float and type(value) in (int, float):
+        return float(value)
+    elif type(value) is hint:
+        return value
+    raise UsageError(
+        f"{where} cannot be {value!r}.",
+        why=f"It must be of the type {getattr(hint, '__name__', hint)}.",
+        remedy="Correct it in the recipe.",
+    )
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} must be a table, not {value!r}.")
+    return value
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise UsageError(f"{where} has the unknown key {key!r}.", remedy=_suggest(key, known))
+
+
+def _suggest(word: str, known: Mapping[str, Any] | set[str]) -> str:
+    near = difflib.get_close_matches(word, sorted(known), 1)
+    return f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}."
