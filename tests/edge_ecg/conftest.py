@@ -9,57 +9,34 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-import onnx
+import onnxruntime
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from edge_ecg.bundle import EncoderSpec, Golden, InputSpec, Manifest, TaskSpec, write_bundle
 from edge_ecg.heads import MlpHead
 from edge_ecg.model import Model, load_model
 from edge_ecg.samples import SampleBlock, SourceEvent, SourceInfo
 from edge_ecg_bridge.synthetic import SyntheticEcg
+from edge_ecg_export.graph import Trunk, make_trunk
+from edge_ecg_export.onnx_writer import fp32_onnx, int8_onnx
+from edge_ecg_export.quantise import quantise
+from edge_ecg_export.tflite_writer import fp32_tflite, int8_tflite
 
-# Table 1 of Sarkar & Etemad: (inputs, filters, taps), a max-pool after the second and the fourth.
+# Table 1 of Sarkar & Etemad: (inputs, filters, taps).
 CONVS = ((1, 32, 32), (32, 32, 32), (32, 64, 16), (64, 64, 16), (64, 128, 8), (128, 128, 8))
 
 
-def encoder_onnx(seed: int = 0) -> bytes:
-    """Table 1 with random weights, from the onnx package alone: independent of the project's own writer."""
+def random_trunk(seed: int = 0) -> Trunk:
+    """Table 1 with random weights."""
     rng = np.random.default_rng(seed)
-    nodes, weights = [], []
-
-    def constant(name: str, values: NDArray[np.generic]) -> str:
-        weights.append(numpy_helper.from_array(values, name))
-        return name
-
-    nodes.append(helper.make_node("Unsqueeze", ["window", constant("axes", np.array([1]))], ["x0"]))
-    last = "x0"
-    for index, (inputs, filters, taps) in enumerate(CONVS):
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for index, (inputs, filters, taps) in enumerate(CONVS, start=1):
         bound = np.sqrt(6 / (taps * (inputs + filters)))
-        weight = rng.uniform(-bound, bound, (filters, inputs, taps)).astype(np.float32)
-        bias = rng.normal(0, 0.01, filters).astype(np.float32)
-        names = [last, constant(f"w{index}", weight), constant(f"b{index}", bias)]
-        pads = [(taps - 1) // 2, taps // 2]
-        nodes.append(helper.make_node("Conv", names, [f"c{index}"], pads=pads))
-        nodes.append(helper.make_node("LeakyRelu", [f"c{index}"], [f"r{index}"], alpha=0.2))
-        last = f"r{index}"
-        if index in (1, 3):
-            nodes.append(helper.make_node("MaxPool", [last], [f"p{index}"], kernel_shape=[8], strides=[2]))
-            last = f"p{index}"
-    nodes.append(
-        helper.make_node("ReduceMax", [last, constant("time", np.array([2]))], ["embedding"], keepdims=0)
-    )
-    graph = helper.make_graph(
-        nodes,
-        "encoder",
-        [helper.make_tensor_value_info("window", TensorProto.FLOAT, ["n", 2560])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 128])],
-        weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
+        arrays[f"conv{index}.weight"] = rng.uniform(-bound, bound, (filters, inputs, taps)).astype(np.float32)
+        arrays[f"conv{index}.bias"] = rng.normal(0, 0.01, filters).astype(np.float32)
+    return make_trunk(arrays)
 
 
 def random_head(seed: int = 0, *, inputs: int = 128, outputs: int = 1) -> MlpHead:
@@ -92,37 +69,59 @@ def manifest() -> Manifest:
         encoder=EncoderSpec(),
         tasks={
             "stress": TaskSpec(("rest", "stress"), "heads/stress.npz"),
-            "valence": TaskSpec(("low", "middle", "high"), "heads/valence.npz"),
+            "valence": TaskSpec(("low", "middle", "high"), "heads/valence.npz", min_confidence=0.0),
         },
-        engines={"onnx-fp32": "encoder.fp32.onnx"},
+        engines={
+            "litert-int8": "encoder.int8.tflite",
+            "onnx-int8": "encoder.int8.onnx",
+            "litert-fp32": "encoder.fp32.tflite",
+            "onnx-fp32": "encoder.fp32.onnx",
+        },
         training={"datasets": []},
         card={"note": "untrained"},
     )
 
 
 @pytest.fixture(scope="session")
-def bundle_files() -> dict[str, bytes]:
+def bundle_files(manifest: Manifest) -> dict[str, bytes]:
     """The files of the untrained bundle, golden windows included."""
+    windows = np.random.default_rng(3).normal(size=(4, 2560)).astype(np.float32)
+    trunk = random_trunk()
+    quantised = quantise(trunk, windows)
     files = {
-        "encoder.fp32.onnx": encoder_onnx(),
+        "encoder.fp32.onnx": fp32_onnx(trunk),
+        "encoder.int8.onnx": int8_onnx(quantised),
+        "encoder.fp32.tflite": fp32_tflite(trunk),
+        "encoder.int8.tflite": int8_tflite(quantised),
         "heads/stress.npz": head_bytes(random_head(1)),
         "heads/valence.npz": head_bytes(random_head(2, outputs=3)),
         "CARD.md": b"# Untrained\n",
     }
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(files["encoder.fp32.onnx"], providers=["CPUExecutionProvider"])
-    windows = np.random.default_rng(3).normal(size=(4, 2560)).astype(np.float32)
-    embeddings = session.run(None, {"window": windows})[0]
+    embeddings = {name: _golden(files[file], windows) for name, file in manifest.engines.items()}
     golden = Golden(
         windows,
-        {"onnx-fp32": embeddings},
+        embeddings,
         {
-            "stress": random_head(1).probabilities(embeddings),
-            "valence": random_head(2, outputs=3).probabilities(embeddings),
+            "stress": random_head(1).probabilities(embeddings["onnx-fp32"]),
+            "valence": random_head(2, outputs=3).probabilities(embeddings["onnx-fp32"]),
         },
     )
     return files | {"golden.npz": golden.to_bytes()}
+
+
+def _golden(model: bytes, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embed with the runtimes themselves, not with the project's engines."""
+    if model[4:8] == b"TFL3":
+        interpreter = Interpreter(model_content=model, num_threads=1)
+        interpreter.allocate_tensors()
+        rows = []
+        for window in windows:
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[np.newaxis])
+            interpreter.invoke()
+            rows.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+        return np.concatenate(rows)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"window": windows})[0])
 
 
 @pytest.fixture(scope="session")

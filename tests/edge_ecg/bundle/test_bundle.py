@@ -23,10 +23,16 @@ SMALL = {"heads/stress.npz": b"abc", "encoder.fp32.onnx": b"PK\x03\x04", "CARD.m
 
 
 @pytest.fixture(scope="module")
-def small(manifest: Manifest) -> bytes:
-    """A bundle of a few hundred bytes; its files are not read."""
-    task = TaskSpec(("rest", "stress"), "heads/stress.npz")
-    return bundle_bytes(replace(manifest, tasks={"stress": task}), SMALL)
+def small_manifest(manifest: Manifest) -> Manifest:
+    """One task and one engine, whose files are not read here."""
+    tasks = {"stress": TaskSpec(("rest", "stress"), "heads/stress.npz")}
+    return replace(manifest, tasks=tasks, engines={"onnx-fp32": "encoder.fp32.onnx"})
+
+
+@pytest.fixture(scope="module")
+def small(small_manifest: Manifest) -> bytes:
+    """A bundle of about a thousand bytes."""
+    return bundle_bytes(small_manifest, SMALL)
 
 
 def read(data: bytes) -> None:
@@ -53,7 +59,7 @@ def test_what_is_written_is_read_back(small: bytes) -> None:
     assert bundle.signature is None
 
 
-def test_the_same_files_give_the_same_bytes_in_any_order(manifest: Manifest, small: bytes) -> None:
+def test_the_same_files_give_the_same_bytes_in_any_order(small: bytes) -> None:
     again = read_bundle(io.BytesIO(small)).manifest
     assert bundle_bytes(again, dict(reversed(SMALL.items()))) == small
     assert unpack(small)[0][0] == "manifest.json"
@@ -195,20 +201,19 @@ def test_a_path_that_cannot_be_read(tmp_path: Path, make: Callable[[Path], None]
     assert "--model" in caught.value.remedy
 
 
-def test_writing_refuses_what_reading_would(manifest: Manifest, tmp_path: Path) -> None:
+def test_writing_refuses_what_reading_would(small_manifest: Manifest, tmp_path: Path) -> None:
     path = tmp_path / "model.ecgb"
     with pytest.raises(BundleError, match="refers to"):
-        write_bundle(path, manifest, {"CARD.md": b""})
+        write_bundle(path, small_manifest, {"CARD.md": b""})
     with pytest.raises(BundleError, match="leaves the archive"):
-        write_bundle(path, manifest, SMALL | {"../evil": b""})
+        write_bundle(path, small_manifest, SMALL | {"../evil": b""})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writing_replaces_in_one_step(manifest: Manifest, tmp_path: Path) -> None:
+def test_writing_replaces_in_one_step(small_manifest: Manifest, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "model.ecgb"
-    files = SMALL | {"heads/valence.npz": b"x"}
-    write_bundle(path, manifest, files)
-    write_bundle(path, replace(manifest, version="0.0.2"), files)
+    write_bundle(path, small_manifest, SMALL)
+    write_bundle(path, replace(small_manifest, version="0.0.2"), SMALL)
     assert read_bundle(path).manifest.version == "0.0.2"
     assert [item.name for item in path.parent.iterdir()] == ["model.ecgb"]
 
