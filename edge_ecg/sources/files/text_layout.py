@@ -49,11 +49,13 @@ class TextLayout:
 
 
 def split_fields(line: str, separator: str | None) -> list[str]:
-    """Cut a line at ``separator``; one at its end does not make another field."""
-    text = line.rstrip("\r\n")
-    if separator in ("\t", ";", ","):
-        text = text.removesuffix(separator)
-    return [field.strip().strip('"').strip() for field in text.split(separator)]
+    """Cut a line at ``separator`` (None: white space) and take quotes and space off the fields."""
+    return [field.strip().strip('"').strip() for field in line.rstrip("\r\n").split(separator)]
+
+
+def _without_last_empty(fields: list[str]) -> list[str]:
+    """Many programs end every row with a separator."""
+    return fields[:-1] if len(fields) > 1 and not fields[-1] else fields
 
 
 def find_layout(path: Path, lines: Sequence[str], separator: str | None) -> TextLayout:
@@ -90,8 +92,8 @@ def find_layout(path: Path, lines: Sequence[str], separator: str | None) -> Text
     for number, line in rows:
         fields = layout.split(line)
         if any(is_value(layout, field) for field in fields):
-            return _named(layout, titles, comments, number, len(fields))
-        titles.append(fields)
+            return _named(layout, titles, comments, number, len(_without_last_empty(fields)))
+        titles.append(_without_last_empty(fields))
     raise DataError(
         f"{path.name} holds no row of numbers." if rows else f"{path.name} holds no sample.",
         why=f"It begins with {rows[0][1].strip()[:60]!r}."
@@ -141,6 +143,8 @@ def _named(
     """Give the columns the names of the first title row, else of a comment with as many words, else none."""
     names = titles[0] if titles else []
     units = titles[1] if len(titles) > 1 else []
+    if layout.separator is None and width == 1:
+        names = [" ".join(names)] if names else []
     if not names:
         labels = layout.metadata.get("labels", "")
         for comment in (labels, *reversed(comments)):
