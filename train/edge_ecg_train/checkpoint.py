@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def load_encoder(path: Path) -> Trunk:
     """
     trunk = Trunk()
     try:
-        with np.load(path, allow_pickle=False) as arrays, torch.no_grad():
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays, torch.no_grad():
             for index, (conv, shape) in enumerate(zip(trunk.layers, TRUNK_CONVS, strict=True), start=1):
                 weight = torch.from_numpy(arrays[f"conv{index}.weight"])
                 if weight.shape != (shape.filters, shape.inputs, shape.taps):
@@ -90,7 +91,7 @@ def load_encoder(path: Path) -> Trunk:
         raise DataError(
             f"There is no encoder {path}.", remedy="Train one with `edge-ecg train pretext`."
         ) from error
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} is not an encoder of edge-ecg.", why=str(error), remedy="Train it again."
         ) from error

@@ -87,7 +87,7 @@ def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
 
 
 def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor, Tensor]:
-    """Return dL/dw (outputs, inputs, taps) and dL/db (outputs,), float32, by way of blocks of samples."""
+    """Return dL/dw (outputs, inputs, taps) and dL/db (outputs,), in float32 or better, by way of blocks."""
     _, inputs, _, time = x.shape
     outputs = gradient.shape[1]
     s = max(1, _WIDE_ENOUGH // outputs)
@@ -112,10 +112,11 @@ def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor
         output_mask=[False, True, True],
     )
     # (j, output, i, input, τ) -> (j, output, input, s τ + i)
-    by_sample = wide_w.float().view(s, outputs, s, inputs, wide_taps).permute(0, 1, 3, 4, 2)
+    summed = torch.promote_types(wide_w.dtype, torch.float32)
+    by_sample = wide_w.to(summed).view(s, outputs, s, inputs, wide_taps).permute(0, 1, 3, 4, 2)
     by_sample = by_sample.reshape(s, outputs, inputs, wide_taps * s)
     to_w = torch.stack([by_sample[j, :, :, j : j + taps] for j in range(s)]).sum(0)
-    return to_w, wide_b.float().view(s, outputs).sum(0)
+    return to_w, wide_b.to(summed).view(s, outputs).sum(0)
 
 
 def _block(x: Tensor, s: int) -> Tensor:

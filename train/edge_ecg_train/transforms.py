@@ -84,9 +84,10 @@ def time_warp(x: Tensor, pieces: int, stretch: float, generator: Generator) -> T
     piece = torch.searchsorted(ends, at, right=True)
     length = lengths.gather(1, piece)
     within = at - (ends.gather(1, piece) - length)
-    position = ((within + 0.5) * (width / length) - 0.5).clamp(0, width - 1)
-    below = position.floor().to(torch.int64).clamp(max=max(width - 2, 0))
-    fraction = (position - below).to(x.dtype)
+    # The position times 2b is an integer, so that in float32 too its fraction is exact.
+    position = ((2 * within + 1) * width - length).clamp(min=0).minimum(2 * length * (width - 1))
+    below = position // (2 * length)
+    fraction = (position % (2 * length)).to(x.dtype) / (2 * length).to(x.dtype)
     left = piece * width + below
     right = (left + 1).clamp(max=samples - 1)
     return torch.lerp(x.gather(1, left), x.gather(1, right), fraction)
