@@ -38,6 +38,7 @@ class Address:
         The decoded options, names in lower case.
     text:
         The address as it was given.
+
     """
 
     scheme: str
@@ -67,7 +68,7 @@ class Address:
         maximum: float = math.inf,
         words: Mapping[str, float] | None = None,
     ) -> float:
-        """Return option ``name`` as a number (or one of ``words``); UsageError when it is not one in range."""
+        """Return option ``name`` as a number, or as one of ``words``; UsageError when it is neither."""
         text = self.options.get(name)
         if text is None:
             return default
@@ -112,6 +113,7 @@ def parse_address(text: str) -> Address:
     ------
     UsageError
         When the text is empty or its options are not ``name=value`` pairs.
+
     """
     if not text.strip():
         raise UsageError("The address is empty.", remedy="Give one such as /dev/ttyUSB0, file:PATH or sim:")

@@ -48,6 +48,7 @@ def open_source(
         When the address or the device kind makes no sense.
     DeviceError, DataError
         When the device or the recording cannot be opened.
+
     """
     parsed = address if isinstance(address, Address) else parse_address(address)
     if parsed.scheme in LATER:

@@ -6,6 +6,7 @@ Host ``24 action length component property data CRC``; device the same with acti
 
 from __future__ import annotations
 
+from ..stream import BridgeError
 from .crc import crc16, seal
 from .wire import Hardware
 
@@ -42,3 +43,13 @@ def find_version(data: bytes) -> str | None:
         elif action and action[0] in _ERRORS and data[at : at + 4] == seal(data[at : at + 2], 2):
             return ""
     return None
+
+
+def problem(found: str) -> BridgeError:
+    """Say what a dock is not for; ``found`` is what :func:`find_version` gave."""
+    return BridgeError(
+        f"This is the dock of a Shimmer ({found or 'of unknown kind'}): docks do not stream.",
+        why="A Shimmer sends its ECG over Bluetooth only.",
+        remedy="Take it out of the dock, pair it (PIN 1234), sudo rfcomm bind 0 ADDRESS, and give "
+        "--port /dev/rfcomm0.",
+    )

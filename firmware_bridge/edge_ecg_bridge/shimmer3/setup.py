@@ -156,12 +156,7 @@ def _look_for_dock(seen: bytes) -> Generator[Ask | Silence, Ack, None]:
             remedy="Switch the Shimmer on, take it out of its dock and bind it again (sudo rfcomm bind 0 "
             "ADDRESS); a dock's own ports, of which one is silent, never stream.",
         ) from None
-    raise BridgeError(
-        f"This is the dock of a Shimmer ({found or 'of unknown kind'}): docks do not stream.",
-        why="A Shimmer sends its ECG over Bluetooth only.",
-        remedy="Take it out of the dock, pair it (PIN 1234), sudo rfcomm bind 0 ADDRESS, and give "
-        "--port /dev/rfcomm0.",
-    )
+    raise dock.problem(found)
 
 
 def _check_firmware(firmware: Firmware) -> None:

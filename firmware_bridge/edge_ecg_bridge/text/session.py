@@ -172,10 +172,8 @@ class TextSession:
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
             raise BridgeError(
                 f"The board sends {fs_hz:.0f} lines a second; the ECG needs {MIN_FS_HZ:g} to {MAX_FS_HZ:g}.",
-                why="At 9600 baud more than about 190 lines a second do not fit."
-                if fs_hz < MIN_FS_HZ
-                else "",
-                remedy="Let its sketch print 250 lines a second at 115200 baud, or give the true rate as ?fs=250.",
+                why="At 9600 baud no more than about 190 lines a second fit." if fs_hz < MIN_FS_HZ else "",
+                remedy="Let its sketch print 250 lines a second at 115200 baud, or give the rate as ?fs=250.",
             )
         self._fs_hz = fs_hz
         self._clock = BoardClock(fs_hz, tick_s) if len(stamps) else None

@@ -1,0 +1,74 @@
+"""The kinds of device behind a byte stream: their sessions, and what an address may say to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge_ecg_bridge.shimmer3 import LEADS, Settings, ShimmerSession
+from edge_ecg_bridge.shimmer3.exg import GAINS
+from edge_ecg_bridge.stream import Session
+from edge_ecg_bridge.text import TextSession, TextSettings
+
+from ..errors import UsageError
+from .address import Address
+
+_ON_OFF = {"on": 1.0, "off": 0.0}
+
+
+def _shimmer3(address: Address) -> Session:
+    gain = round(address.number("gain", 4.0, minimum=1, maximum=12))
+    if gain not in GAINS.values():
+        raise UsageError(
+            f"gain={address.options['gain']} in the address {address} is no gain of the Shimmer's ECG chip.",
+            remedy=f"Choose one of {', '.join(map(str, sorted(GAINS.values())))}.",
+        )
+    return ShimmerSession(
+        Settings(
+            fs_hz=address.number("rate", 256.0, minimum=100, maximum=1024),
+            lead=address.choice("channel", "LL-RA", LEADS),
+            gain=gain,
+            lead_off=bool(address.number("leadoff", 0.0, minimum=0, maximum=1, words=_ON_OFF)),
+        )
+    )
+
+
+def _text(address: Address) -> Session:
+    return TextSession(
+        TextSettings(
+            fs_hz=address.number("fs", 0.0, minimum=100, maximum=4000) or None,
+            time=address.choice("time", "auto", ("auto", "ms", "us", "none")),
+            unit=address.choice("unit", "auto", ("auto", "adc", "mv", "uv", "v")),
+            adc_bits=round(address.number("adc_bits", 10.0, minimum=8, maximum=24)),
+            vref=address.number("vref", 5.0, minimum=0.1, maximum=50),
+            gain=address.number("gain", 1100.0, minimum=1, maximum=1e6),
+        )
+    )
+
+
+_KINDS: dict[str, tuple[Callable[[Address], Session], frozenset[str]]] = {
+    "shimmer3": (_shimmer3, frozenset(("rate", "channel", "gain", "leadoff"))),
+    "text": (_text, frozenset(("fs", "time", "unit", "adc_bits", "vref", "gain"))),
+}
+KINDS = tuple(_KINDS)
+
+
+def require_kind(kind: str) -> str:
+    """Return ``kind`` in the table's spelling; UsageError when nothing is known of it."""
+    if kind.lower() not in _KINDS:
+        raise UsageError(
+            f"There is no device kind {kind!r}.",
+            remedy=f"Choose one of {', '.join(KINDS)}, or leave --device out to find out.",
+        )
+    return kind.lower()
+
+
+def options_of(kind: str | None) -> frozenset[str]:
+    """Return the options that a kind reads; those of all kinds when it is not known yet."""
+    if kind is None:
+        return frozenset().union(*(options for _, options in _KINDS.values()))
+    return _KINDS[kind][1]
+
+
+def session_for(kind: str, address: Address) -> Session:
+    """Make the session of a kind from the options of an address; UsageError when one makes no sense."""
+    return _KINDS[kind][0](address)

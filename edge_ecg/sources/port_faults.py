@@ -1,0 +1,130 @@
+"""Why a port cannot be opened, in words, with the command that mends it."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import stat
+from pathlib import Path
+
+from ..errors import DeviceError
+
+_OFF_AIR = {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNABORTED}
+_FTDI, _FT2232 = 0x0403, 0x6010
+
+
+def list_ports() -> list[str]:
+    """Return the serial ports of this machine, bound Bluetooth ones included."""
+    from serial.tools.list_ports import comports
+
+    found = [port.device for port in comports() if port.vid is not None or port.device.startswith("COM")]
+    return sorted(
+        {*found, *glob.glob("/dev/rfcomm*"), *glob.glob("/dev/ttyACM*"), *glob.glob("/dev/ttyUSB*")}
+    )
+
+
+def explain(port: str, error: Exception) -> DeviceError:
+    """Turn pyserial's complaint about opening ``port`` into one that helps."""
+    code = _errno(error)
+    if code == errno.ENOENT:
+        ports = list_ports()
+        return DeviceError(
+            f"There is no port {port}.",
+            why=f"This machine has {', '.join(ports)}." if ports else "This machine has no serial port now.",
+            remedy="Plug the device in (or bind it: sudo rfcomm bind 0 ADDRESS), or give one of those.",
+        )
+    if code in (errno.EACCES, errno.EPERM):
+        return _not_permitted(port)
+    if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK):
+        holder = who_holds(port)
+        return DeviceError(
+            f"{port} is in use by {holder or 'another program'}.",
+            why="Two readers would steal each other's bytes.",
+            remedy="Close that program and start again.",
+        )
+    if code in _OFF_AIR:
+        return DeviceError(
+            f"The device behind {port} does not answer over Bluetooth.",
+            why=os.strerror(code or 0),
+            remedy="Switch it on, bring it nearer, take it out of its dock, check its pairing (PIN 1234).",
+        )
+    if code == errno.ECONNREFUSED:
+        return DeviceError(
+            f"Nobody listens at {port}.", remedy="Start the server there, or check host and port."
+        )
+    if code in (errno.ENOTTY, errno.EISDIR, errno.EINVAL):
+        return DeviceError(
+            f"{port} is not a serial port.",
+            remedy="Give a port such as /dev/ttyUSB0, or file:PATH for a file.",
+        )
+    return DeviceError(
+        f"{port} cannot be opened.",
+        why=str(error),
+        remedy="Unplug the device, plug it in again, and start again.",
+    )
+
+
+def who_holds(port: str) -> str:
+    """Name the processes that have ``port`` open, as far as /proc lets us see; else an empty string."""
+    target = os.path.realpath(port)
+    holders = []
+    for link in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) != target:
+                continue
+            process = Path(link).parents[1]
+            holders.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
+        except OSError:  # gone meanwhile, or another user's
+            continue
+    return " and ".join(sorted(set(holders)))
+
+
+def dock_hint(port: str) -> str:
+    """Say so when ``port`` is one of an FT2232's two ports, as a Shimmer dock has them; else nothing."""
+    from serial.tools.list_ports import comports
+
+    for found in comports():
+        if found.device == os.path.realpath(port) and (found.vid, found.pid) == (_FTDI, _FT2232):
+            return (
+                " It is one of an FT2232's two ports, such as a Shimmer dock's, whose bootloader is silent."
+            )
+    return ""
+
+
+def _not_permitted(port: str) -> DeviceError:
+    remedy = "sudo usermod -aG dialout $USER, then log in again."
+    try:
+        status = os.stat(port)
+        group = _group_name(status.st_gid)
+        if group != "root" and status.st_mode & stat.S_IRGRP:
+            remedy = f"sudo usermod -aG {group} $USER, then log in again."
+    except OSError:
+        pass
+    rule = 'SUBSYSTEM=="tty", GROUP="dialout", MODE="0660"'
+    return DeviceError(
+        f"This user may not open {port}.",
+        why="It belongs to a group that the user is not in.",
+        remedy=f"{remedy} A port without group needs {rule} in /etc/udev/rules.d/50-serial.rules.",
+    )
+
+
+def _group_name(gid: int) -> str:
+    import grp
+
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return "root"
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """Find the error number in an exception, in its arguments, or in what it was raised from."""
+    while error is not None:
+        code = getattr(error, "errno", None)
+        if isinstance(code, int):
+            return code
+        if error.args and isinstance(error.args[0], int):
+            return error.args[0]
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,0 +1,127 @@
+"""``sim:`` addresses: a virtual device in this process, through its own bytes and the very same session."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from edge_ecg_bridge.emulators import Emulator, Signal
+from edge_ecg_bridge.synthetic import STORIES
+
+from ..errors import UsageError
+from .address import Address
+from .base import Clock
+from .kinds import options_of, session_for
+from .recording_signal import RecordingSignal
+from .session_source import SessionSource
+from .transport import TransportEndedError, TransportLostError
+from .virtual import DEFAULT_FIRMWARE, DEFAULT_STORY, VIRTUAL_KINDS, VirtualDevice, synthetic_signal
+
+_OPTIONS = frozenset(("speed", "seed", "hr", "story", "from", "firmware", "line", "loop"))
+_MAX = 0.0
+_YES_NO = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
+# Device time of one read where nobody waits for it, and of one where somebody does.
+_BATCH_S, _LIVE_BATCH_S = 0.25, 0.05
+
+
+class VirtualTransport:
+    """Carries bytes between a session and a virtual device, as a :class:`Transport` in this process.
+
+    Parameters
+    ----------
+    emulator:
+        The device.
+    speed:
+        Device seconds per second of ``clock``; 0 for as fast as possible, on a time of its own.
+
+    """
+
+    def __init__(self, emulator: Emulator, *, speed: float = 1.0, clock: Clock = time.monotonic) -> None:
+        self._emulator = emulator
+        self._speed = speed
+        self._clock = clock
+        self._begin_s = clock()
+        self._virtual_s = 0.0
+        self._closed = threading.Event()
+
+    def now(self) -> float:
+        """Return the device's time."""
+        return self._virtual_s if self._speed == _MAX else (self._clock() - self._begin_s) * self._speed
+
+    def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
+        """Let the device's time pass until it has sent something, at most ``timeout_s``."""
+        data = self._emulator.bytes_to_send(self.now())
+        if not data:
+            self._pass(timeout_s, gather_s)
+            data = self._emulator.bytes_to_send(self.now())
+        if not data and self._emulator.ended:
+            if getattr(self._emulator, "recording_over", False):
+                raise TransportEndedError("the recording is over")
+            raise TransportLostError("the virtual device hung up")
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the device."""
+        self._emulator.receive(data, self.now())
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._closed.set()
+
+    def _pass(self, timeout_s: float, gather_s: float) -> None:
+        due_s = self._emulator.next_due_s
+        wait_s = timeout_s if due_s is None else min(max(due_s - self.now(), 0.0), timeout_s)
+        if self._speed == _MAX:
+            self._virtual_s += wait_s + (_BATCH_S if gather_s else 0.0)
+        else:
+            self._closed.wait((wait_s + (_LIVE_BATCH_S if gather_s else 0.0)) / self._speed)
+
+
+def open_simulated(
+    address: Address, *, device: str | None = None, clock: Clock = time.monotonic
+) -> SessionSource:
+    """Open ``sim:``, ``sim:shimmer3`` or ``sim:text``.
+
+    Raises
+    ------
+    UsageError
+        When there is no such virtual device, or an option makes no sense.
+    DataError
+        When the recording to play cannot be read.
+
+    """
+    kind = address.target.lower() or (device or VIRTUAL_KINDS[0]).lower()
+    if kind not in VIRTUAL_KINDS:
+        raise UsageError(
+            f"There is no virtual device {kind!r}.",
+            remedy=f"Choose one of sim:{', sim:'.join(VIRTUAL_KINDS)}.",
+        )
+    if device is not None and device.lower() != kind:
+        raise UsageError(
+            f"{address} is a simulated {kind}, not a {device}.",
+            remedy="Leave --device out, or change the address.",
+        )
+    address.require_known(_OPTIONS | options_of(kind))
+    speed = address.number("speed", 1.0, minimum=0.01, maximum=1000, words={"max": _MAX})
+    seed = round(address.number("seed", 0.0, minimum=0, maximum=2**31))
+    virtual = VirtualDevice(
+        kind,
+        _signal(address, seed),
+        firmware=address.options.get("firmware", DEFAULT_FIRMWARE),
+        fs_hz=address.number("fs", 250.0, minimum=100, maximum=4000),
+        line=address.options.get("line", "us,adc"),
+        loop=bool(address.number("loop", 0.0, minimum=0, maximum=1, words=_YES_NO)),
+        seed=seed,
+    )
+    session = session_for(kind, address)
+    transport = VirtualTransport(virtual.build(), speed=speed, clock=clock)
+    return SessionSource(address, transport, session, clock=clock, kind_prefix="simulated ")
+
+
+def _signal(address: Address, seed: int) -> Signal:
+    if "from" not in address.options:
+        heart_rate_bpm = address.number("hr", 0.0, minimum=30, maximum=200)
+        return synthetic_signal(address.choice("story", DEFAULT_STORY, STORIES), heart_rate_bpm or None, seed)
+    recording = RecordingSignal.parse(address.options["from"])
+    recording.check()
+    return recording

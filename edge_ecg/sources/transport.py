@@ -1,0 +1,40 @@
+"""What carries a device's bytes: it knows no protocol."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class TransportLostError(Exception):
+    """The port or the link has gone."""
+
+
+class TransportEndedError(Exception):
+    """The other side has no more to send and said so: a simulated device at the end of its recording."""
+
+
+class Transport(Protocol):
+    """An open byte stream in both directions."""
+
+    def now(self) -> float:
+        """Return the seconds by which the device's deadlines count."""
+        ...
+
+    def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
+        """Wait up to ``timeout_s`` for bytes; once there are some, ``gather_s`` more for others to join them.
+
+        Raises
+        ------
+        TransportLostError, TransportEndedError
+            When nothing can come any more.
+
+        """
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send all of it; raise TransportLostError when that is impossible."""
+        ...
+
+    def close(self) -> None:
+        """Give the port back; may be called twice."""
+        ...
