@@ -89,11 +89,11 @@ class Session:
 
     def __iter__(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         for record in self._records():
-            yield record
-            # Counted once it has been dealt with, so that an interrupt cannot make the totals promise more.
+            # Counted as it is handed out: what an interrupt cuts off before is neither printed nor counted.
             if isinstance(record, DecisionRecord):
                 self.decisions += record.decision is not None
                 self.withheld += record.decision is None
+            yield record
 
     def end(self, reason: str | None = None) -> EndRecord:
         """Return the totals; ``reason`` where the session did not end by itself (``interrupted``)."""

@@ -112,11 +112,19 @@ def _table(bundle: Bundle, machine: Machine, rows: list[dict[str, Any]], absent:
     ]
     for row in rows:
         rss = "--" if row["rss_mb"] is None else f"{row['rss_mb']:.0f} MB"
-        lsb = "" if row["golden_max_lsb"] is None else f", {row['golden_max_lsb']} LSB off"
         lines.append(
             f"{row['engine']:12} {row['p50_ms']:5.2f} ms {row['p90_ms']:5.2f} ms {row['p99_ms']:5.2f} ms "
-            f"{row['max_ms']:5.2f} ms {row['first_decision_s']:9.2f} s {rss:>8}  "
-            f"cosine {row['golden_min_cosine']:.5f}{lsb}, decisions equal  ({row['package']})"
+            f"{row['max_ms']:5.2f} ms {row['first_decision_s']:9.2f} s {rss:>8}  {_golden(row)}"
         )
+    packages = dict.fromkeys(row["package"] for row in rows)
+    lines += ["", f"golden: {rows[0]['golden_windows']} windows of the bundle; {', '.join(packages)}"]
     lines += [f"{name:12} not installed here: {remedy}" for name, remedy in absent.items()]
     return "\n".join(lines)
+
+
+def _golden(row: dict[str, Any]) -> str:
+    if row["golden_equal"] == 1.0:
+        return "equal"
+    if row["golden_max_lsb"] is None:
+        return f"within {row['golden_max_abs']:.1g}"
+    return f"within {row['golden_max_lsb']} LSB"

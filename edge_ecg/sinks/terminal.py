@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from rich.box import ASCII, ROUNDED
@@ -28,7 +28,7 @@ class _Glyphs(NamedTuple):
 
 
 _UNICODE = _Glyphs("█", "▁▂▃▄▅▆▇█", "·")
-_PLAIN = _Glyphs("#", "_.-=+*%#", " ")
+_PLAIN = _Glyphs("#", "_-=+*%#@", ".")
 
 
 class TerminalPanel:
@@ -55,6 +55,7 @@ class TerminalPanel:
         self._event = ""
         self._lost = 0
         self._history: deque[str] = deque(maxlen=_HISTORY)
+        self._legend = "a dot for each window without a decision"
         self._live = Live(
             get_renderable=self.render,
             console=self._console,
@@ -71,13 +72,13 @@ class TerminalPanel:
         elif isinstance(record, DecisionRecord):
             self._last = record
             self._history.append(self._mark(record))
-        elif isinstance(record, EventRecord):
+        elif isinstance(record, EventRecord) and record.event != "connected":
             self._event = f"{_clock(record.at_s)} {record.event}" + "".join(
                 f", {key.replace('_', ' ')} {value}" for key, value in record.detail.items()
             )
             if record.event == "gap":
                 self._lost += int(record.detail.get("lost_samples", 0))
-        else:
+        elif isinstance(record, EndRecord):
             self._end = record
             self._lost = record.lost_samples
         self._live.refresh()
@@ -119,12 +120,11 @@ class TerminalPanel:
             )
             parts += [Text(sentence) for sentence in advice(record.withheld)]
         else:
-            parts += [self._answer(task, answer) for task, answer in record.decision.items()]
+            parts.append(self._answers(record.decision))
         if record is not None:
             parts += [Text(), self._measures(record)]
         if self._history:
-            first_task = f"{self._legend()}"
-            parts += [Text(), Text("".join(self._history), style="cyan"), Text(first_task, style="dim")]
+            parts += [Text(), Text("".join(self._history), style="cyan"), Text(self._legend, style="dim")]
         if self._event:
             parts += [Text(f"last event: {self._event}", style="dim")]
         return parts
@@ -140,17 +140,22 @@ class TerminalPanel:
             f"  {seconds:.0f} of {_FIRST_WINDOW_S:.0f} s",
         )
 
-    def _answer(self, task: str, answer: TaskDecision | None) -> Table:
+    def _answers(self, decision: Mapping[str, TaskDecision | None]) -> Table:
         table = Table.grid(padding=(0, 2))
-        if answer is None:
-            table.add_row(Text(task, style="bold"), Text("not sure", style="yellow"))
-            return table
-        table.add_row(Text(task, style="bold"), Text(answer.label.upper(), style="bold green"))
-        for label, value in answer.probabilities.items():
-            chosen = label == answer.label
-            bar = Text(self._glyphs.full * round(_BAR * value), style="green" if chosen else "dim")
-            bar.pad_right(_BAR - len(bar))
-            table.add_row(Text(label, style="" if chosen else "dim"), bar, f"{100 * value:3.0f} %")
+        for task, answer in decision.items():
+            if answer is None:
+                table.add_row(Text(task, style="bold"), Text("not sure", style="yellow"))
+                continue
+            for index, (label, value) in enumerate(answer.probabilities.items()):
+                chosen = label == answer.label
+                bar = Text(self._glyphs.full * round(_BAR * value), style="green" if chosen else "dim")
+                bar.pad_right(_BAR - len(bar))
+                table.add_row(
+                    Text("" if index else task, style="bold"),
+                    Text(label.upper() if chosen else label, style="bold green" if chosen else "dim"),
+                    bar,
+                    Text(f"{100 * value:3.0f} %", style="bold" if chosen else "dim"),
+                )
         return table
 
     def _measures(self, record: DecisionRecord) -> Table:
@@ -178,16 +183,9 @@ class TerminalPanel:
         if answer is None:
             return self._glyphs.nothing
         levels = self._glyphs.levels
-        second = list(answer.probabilities.values())[1]
+        label, second = list(answer.probabilities.items())[1]
+        self._legend = f"probability of {label!r} in the last {_HISTORY} windows; a dot: no decision"
         return levels[min(int(second * len(levels)), len(levels) - 1)]
-
-    def _legend(self) -> str:
-        record = self._last
-        if record is None or not record.decision:
-            return "the last minute; a dot where there was no decision"
-        answer = next(iter(record.decision.values()))
-        label = "" if answer is None else list(answer.probabilities)[1]
-        return f"probability of {label!r}, the last {_HISTORY} windows; a dot: no decision"
 
 
 def _clock(seconds: float) -> str:

@@ -1,0 +1,325 @@
+"""The command as a user starts it: a process, its two streams and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edge_ecg.cli
+from edge_ecg.bundle import Golden, read_bundle, write_bundle
+
+ENVIRONMENT = {**os.environ, "PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"}
+FAST = "sim:shimmer3?speed=max"
+
+
+def edge_ecg_command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "edge_ecg", *map(str, arguments)]
+
+
+def call(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        edge_ecg_command(*arguments), capture_output=True, text=True, timeout=60, env=ENVIRONMENT, cwd=cwd
+    )
+
+
+def records(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_version() -> None:
+    done = call("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"edge-ecg {edge_ecg.__version__}\n", "")
+
+
+def test_help_lists_every_verb_and_the_first_thing_to_try() -> None:
+    done = call("--help")
+    assert done.returncode == 0
+    assert all(f"\n    {verb} " in done.stdout for verb in edge_ecg.cli.VERBS)
+    assert "edge-ecg run --demo" in done.stdout
+    assert "not a medical device" in done.stdout
+
+
+@pytest.mark.parametrize("verb", list(edge_ecg.cli.VERBS))
+def test_every_verb_has_help_and_json(verb: str) -> None:
+    done = call(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--json" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("frobnicate",),
+        ("run", "--frobnicate"),
+        ("run", "--hop", "0"),
+        ("run", "--duration", "-3"),
+        ("run", "--duration", "soon"),
+        ("run", "--demo", "--port", "sim:"),
+        ("run", "--port", "warp:9"),
+        ("run", "--engine", "warp"),
+        ("replay", "file:x.csv?speed=2"),
+        ("bench", "--windows", "0"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_code_2_without_a_traceback(
+    arguments: tuple[str, ...], bundle_path: Path
+) -> None:
+    model = ("--model", bundle_path) if arguments and arguments[0] in ("run", "replay", "bench") else ()
+    done = call(*arguments, *model)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_run_prints_the_records_of_the_interface(bundle_path: Path) -> None:
+    done = call("run", "--port", FAST, "--duration", 14, "--json", "--model", bundle_path)
+    assert done.returncode == 0, done.stderr
+    found = records(done.stdout)
+    start, end = found[0], found[-1]
+    decisions = [record for record in found if record["type"] == "decision"]
+    assert (start["type"], start["schema"], start["fs_hz"], start["hop_s"]) == ("start", 1, 256.0, 1.0)
+    assert start["model"] == read_bundle(bundle_path).name_at_sha
+    assert start["engine"] == "litert-int8"
+    assert [record["end_s"] for record in decisions] == [10.0, 11.0, 12.0, 13.0, 14.0]
+    assert end == {"type": "end", "decisions": 4, "withheld": 1, "lost_samples": 0, "reason": "duration"}
+
+
+@pytest.mark.parametrize("engine", ["litert", "onnx", "litert-fp32", "onnx-fp32"])
+def test_every_engine_gives_the_same_labels(engine: str, bundle_path: Path) -> None:
+    def labels(name: str) -> list[str | None]:
+        done = call(
+            "run", "--port", FAST, "--duration", 20, "--json", "--model", bundle_path, "--engine", name
+        )
+        assert done.returncode == 0, done.stderr
+        found = [record for record in records(done.stdout) if record["type"] == "decision"]
+        return [record["decision"] and record["decision"]["stress"]["label"] for record in found]
+
+    assert labels(engine) == labels("auto")
+
+
+def test_without_json_a_person_reads_lines(bundle_path: Path) -> None:
+    done = call("run", "--port", FAST, "--duration", 12, "--model", bundle_path)
+    assert done.returncode == 0, done.stderr
+    assert "no decision: warming_up" in done.stdout
+    assert "2 decisions, 1 withheld, no samples lost; ended: duration." in done.stdout
+
+
+def test_what_was_recorded_is_decided_again_in_replay(bundle_path: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept?.csv"
+    live = call(
+        *("run", "--port", FAST, "--duration", 25, "--json", "--model", bundle_path, "--record", kept)
+    )
+    assert live.returncode == 0, live.stderr
+    assert f"{25 * 256} samples recorded in {kept}" in live.stderr
+    again = call("replay", kept, "--json", "--model", bundle_path)
+    assert again.returncode == 0, again.stderr
+
+    def essence(text: str) -> list[dict[str, Any]]:
+        volatile = ("time", "inference_ms", "latency_ms")
+        kinds = [record for record in records(text) if record["type"] == "decision"]
+        return [{key: value for key, value in record.items() if key not in volatile} for record in kinds]
+
+    assert len(essence(live.stdout)) == 16
+    assert essence(again.stdout) == essence(live.stdout)
+
+
+def test_record_keeps_samples_without_a_model(tmp_path: Path) -> None:
+    done = call("record", "--port", FAST, "--duration", 3, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    start, *_, end = records(done.stdout)
+    assert (start["model"], start["engine"]) == (None, None)
+    assert end["reason"] == "duration"
+    (kept,) = tmp_path.iterdir()
+    assert kept.name.startswith("ecg-")
+    assert len([line for line in kept.read_text().splitlines() if line[0].isdigit()]) == 3 * 256
+
+
+def test_a_recording_that_exists_stops_before_anything_is_opened(bundle_path: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("precious")
+    done = call("run", "--port", FAST, "--json", "--model", bundle_path, "--record", kept)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "never overwritten" in done.stderr
+    assert kept.read_text() == "precious"
+
+
+def test_a_port_that_is_missing_is_exit_code_3(bundle_path: Path, tmp_path: Path) -> None:
+    done = call("run", "--port", tmp_path / "ttyUSB7", "--json", "--model", bundle_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", [("run", "--port", FAST, "--model"), ("verify",), ("inspect",)])
+def test_a_damaged_bundle_is_exit_code_4(verb: tuple[str, ...], bundle_path: Path, tmp_path: Path) -> None:
+    data = bytearray(bundle_path.read_bytes())
+    data[len(data) // 2] ^= 1
+    broken = tmp_path / "broken.ecgb"
+    broken.write_bytes(data)
+    done = call(*verb, broken)
+    assert (done.returncode, done.stdout) == (4, "")
+    what, why, remedy = done.stderr.splitlines()
+    assert what.startswith(f"edge-ecg: {broken} is not an intact model bundle")
+    assert why.startswith("  why: The checksum of ")
+    assert remedy.startswith("  try: ")
+
+
+def test_verify_and_inspect_as_text_and_json(bundle_path: Path) -> None:
+    name = read_bundle(bundle_path).name_at_sha
+    assert call("verify", bundle_path).stdout.startswith(f"{name}: intact. 8 files")
+    (verified,) = records(call("verify", "--json", bundle_path).stdout)
+    assert (verified["model"], verified["files"], verified["signed"]) == (name, 8, False)
+    shown = call("inspect", bundle_path).stdout
+    assert all(
+        word in shown for word in (name, "rest / stress", "litert-int8", "encoder.int8.onnx", "329152")
+    )
+    (inspected,) = records(call("inspect", bundle_path, "--json").stdout)
+    assert inspected["manifest"] == read_bundle(bundle_path).manifest.to_json()
+    assert call("inspect", "--card", bundle_path).stdout == "# Untrained\n"
+
+
+def test_bench_measures_every_engine_after_checking_it(bundle_path: Path) -> None:
+    done = call("bench", "--model", bundle_path, "--windows", 5, "--warm-up", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = records(done.stdout)
+    assert [row["engine"] for row in rows] == list(read_bundle(bundle_path).manifest.engines)
+    for row in rows:
+        assert 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
+        assert 0 < row["loaded_s"] <= row["first_decision_s"]
+        assert row["golden_min_cosine"] > 0.9999
+        assert row["golden_decisions_equal"] is True
+
+
+def test_bench_refuses_a_model_that_computes_something_else(bundle_path: Path, tmp_path: Path) -> None:
+    """Every hash holds; only the golden windows can tell."""
+    bundle = read_bundle(bundle_path)
+    good = Golden.from_bundle(bundle)
+    shuffled = {name: values[::-1] for name, values in good.embeddings.items()}
+    golden = Golden(good.windows, shuffled, good.probabilities).to_bytes()
+    other = tmp_path / "other.ecgb"
+    write_bundle(other, bundle.manifest, {**bundle.contents, "golden.npz": golden})
+    done = call("bench", "--model", other, "--json")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "does not compute the right thing" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_ends_with_the_totals_and_keeps_the_recording(
+    number: signal.Signals, bundle_path: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.csv"
+    command = edge_ecg_command(
+        *("run", "--port", "sim:shimmer3?speed=50", "--json", "--model", bundle_path, "--record", kept)
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(5)]
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=30)
+    found = records("".join(lines) + rest)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert found[-1]["type"] == "end"
+    assert found[-1]["reason"] == "interrupted"
+    given = [record for record in found if record["type"] == "decision" and record["decision"]]
+    assert found[-1]["decisions"] == len(given)
+    again = call("replay", kept, "--json", "--model", bundle_path)
+    assert again.returncode == 0, again.stderr
+    assert len(records(again.stdout)) >= len(found) - 2
+
+
+def test_an_ignored_hangup_stays_ignored(bundle_path: Path) -> None:
+    """As under nohup: the session goes on to its end."""
+    command = edge_ecg_command(
+        "run", "--port", "sim:shimmer3?speed=50", "--duration", 60, "--json", "--model", bundle_path
+    )
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert records(rest)[-1]["reason"] == "duration"
+
+
+def test_a_reader_that_leaves_is_no_error(bundle_path: Path) -> None:
+    command = edge_ecg_command("run", "--port", FAST, "--duration", 600, "--json", "--model", bundle_path)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(timeout=30) == 0
+    assert "Traceback" not in errors
+    assert "Broken" not in errors
+
+
+def test_each_line_is_there_at_once(bundle_path: Path) -> None:
+    """Nothing waits in a buffer: the start record arrives long before the session is over."""
+    command = edge_ecg_command("run", "--port", "sim:shimmer3", "--json", "--model", bundle_path)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert select.select([process.stdout], [], [], 30)[0]
+        assert json.loads(process.stdout.readline())["type"] == "start"
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_running_imports_no_workstation_package(bundle_path: Path) -> None:
+    program = (
+        "import sys; from edge_ecg.cli import main; "
+        "code = main(sys.argv[1:]); "
+        "print(code, *sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    arguments = ["run", "--port", FAST, "--duration", "12", "--json", "--model", str(bundle_path)]
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    code, *modules = done.stderr.split()
+    assert code == "0"
+    assert "edge_ecg" in modules
+    heavy = {"torch", "scipy", "sklearn", "pandas", "onnx", "onnxruntime", "wfdb", "h5py", "bleak", "rich"}
+    assert not heavy & set(modules)
+
+
+def test_importing_the_package_is_light() -> None:
+    program = "import sys, edge_ecg; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    heavy = {
+        "numpy",
+        "torch",
+        "scipy",
+        "rich",
+        "serial",
+        "samplerate",
+        "bleak",
+        "ai_edge_litert",
+        "onnxruntime",
+    }
+    assert not heavy & set(done.stdout.split())
+
+
+def test_public_names_are_what_is_there() -> None:
+    assert len(set(edge_ecg.__all__)) == len(edge_ecg.__all__)
+    assert dir(edge_ecg) == sorted(edge_ecg.__all__)
+    for name in edge_ecg.__all__:
+        assert getattr(edge_ecg, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        edge_ecg.nonsense  # noqa: B018
