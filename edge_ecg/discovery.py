@@ -1,7 +1,7 @@
 """What is plugged in or in radio range, and what it most likely is.
 
-Ports are read from ``/sys`` (on other systems pyserial lists them) and none is opened: opening one resets many
-boards. Bluetooth LE is asked through bleak, when there is an adapter to ask.
+Ports are read from ``/sys`` (on other systems pyserial lists them) and none is opened: opening one resets
+many boards. Bluetooth LE is asked through bleak, when there is an adapter to ask.
 """
 
 from __future__ import annotations
@@ -157,7 +157,8 @@ def _usb_port(address: str, device_path: str, vid: str, pid: str, text: str) -> 
 
 def _bluetooth_port(device_path: str, remote: str) -> FoundPort:
     shimmer = remote.lower().startswith(_SHIMMER_RADIOS)
-    what = f"Bluetooth serial{f' to {remote}' if remote else ''}, {'most likely' if shimmer else 'such as'} a Shimmer3"
+    likely = "most likely" if shimmer else "such as"
+    what = f"Bluetooth serial{f' to {remote}' if remote else ''}, {likely} a Shimmer3"
     return FoundPort(device_path, device_path, what, "shimmer3" if shimmer else None)
 
 

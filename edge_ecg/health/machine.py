@@ -1,0 +1,131 @@
+"""The machine itself: clock, disk, power and heat."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from .check import Check, fail, ok, unknown, warn
+from .host import Host
+
+# Before this version was written: a board without a battery wakes up in 1970 or at its last shutdown.
+_EARLIEST_YEAR = 2025
+_RECORDING_BYTES_PER_HOUR = 32e6  # 512 Hz as text
+_HOT_C, _THROTTLED_C = 70.0, 80.0
+# Bits of the firmware's get_throttled; the same sixteen higher: since it was switched on.
+_POWER_BITS = {0: "the supply voltage is too low", 1: "the clock is capped", 2: "it is throttled"}
+_SINCE_BOOT = 16
+_SUPPLY = "Use the supply made for this Raspberry Pi and a short, thick USB cable."
+
+
+def clock(host: Host) -> Check:
+    """Whether decisions will carry the right time."""
+    now = datetime.fromtimestamp(host.clock(), UTC)
+    if now.year < _EARLIEST_YEAR:
+        return fail(
+            "clock",
+            f"The clock says {now:%Y-%m-%d}: decisions and recordings would carry a wrong time.",
+            "sudo timedatectl set-ntp true; without a network: sudo date -s 'YYYY-MM-DD HH:MM:SS'",
+        )
+    if host.exists("run/systemd/timesync/synchronized"):
+        return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, set by the network.")
+    answer = host.command(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    if answer is not None and answer.strip() == "yes":
+        return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, set by the network.")
+    if answer is not None and answer.strip() == "no":
+        return warn(
+            "clock",
+            f"{now:%Y-%m-%d %H:%M} UTC, but not set by the network: it may jump during a recording.",
+            "sudo timedatectl set-ntp true",
+        )
+    return unknown("clock", f"{now:%Y-%m-%d %H:%M} UTC; whether the network sets it nobody tells.")
+
+
+def disk(host: Host) -> Check:
+    """Whether a recording has room."""
+    free = host.free(host.folder)
+    hours = free / _RECORDING_BYTES_PER_HOUR
+    sentence = f"{free / 1e9:.1f} GB free in {host.folder}: {hours:.0f} hours of recording."
+    if hours < 1:
+        return fail("disk", sentence, "Make room: sudo apt clean; du -xh ~ | sort -h | tail")
+    if hours < 24:
+        return warn("disk", sentence, "Make room, or record to a USB disk.")
+    return ok("disk", sentence)
+
+
+def power(host: Host) -> Check | None:
+    """Whether a Raspberry Pi gets enough power and is cool enough to run at full speed."""
+    bits = _throttled_bits(host)
+    if bits is None:
+        alarm = _voltage_alarm(host)
+        if alarm is None:
+            return unknown("power", "This Raspberry Pi does not tell.") if _is_pi(host) else None
+        return warn("power", "The supply voltage is too low.", _SUPPLY) if alarm else ok("power", "Enough.")
+    now = [text for bit, text in _POWER_BITS.items() if bits >> bit & 1]
+    before = [text for bit, text in _POWER_BITS.items() if bits >> (bit + _SINCE_BOOT) & 1]
+    if now:
+        return warn(
+            "power", f"Now {' and '.join(now)}: latencies measured here are not valid.", _remedy(bits)
+        )
+    if before:
+        was = " and ".join(before).replace(" is ", " was ")
+        return warn("power", f"Since it was switched on, {was}.", _remedy(bits >> _SINCE_BOOT))
+    return ok("power", "Never too little, never throttled since it was switched on.")
+
+
+def _remedy(bits: int) -> str:
+    return _SUPPLY if bits & 1 else "Cool it: a heat sink or a fan, and air around it."
+
+
+def _throttled_bits(host: Host) -> int | None:
+    text = host.read("sys/devices/platform/soc/soc:firmware/get_throttled")
+    if text is None and _is_pi(host):
+        text = (host.command(["vcgencmd", "get_throttled"]) or "").strip().removeprefix("throttled=")
+    try:
+        return int(text or "", 16)
+    except ValueError:
+        return None
+
+
+def _voltage_alarm(host: Host) -> bool | None:
+    for path in host.glob("sys/class/hwmon/*/name"):
+        if host.read(path) == "rpi_volt":
+            return host.read(path.parent / "in0_lcrit_alarm") == "1"
+    return None
+
+
+def _is_pi(host: Host) -> bool:
+    return "Raspberry Pi" in (host.read("proc/device-tree/model") or "")
+
+
+def temperature(host: Host) -> Check | None:
+    """How hot the hottest sensor is."""
+    readings = [host.read(path) for path in host.glob("sys/class/thermal/*/temp")]
+    celsius = [int(text) / 1000 for text in readings if text and text.lstrip("-").isdecimal()]
+    if not celsius:
+        return None
+    sentence = f"{max(celsius):.0f} °C."
+    if max(celsius) >= _THROTTLED_C:
+        return warn("temperature", f"{sentence[:-1]}: a Raspberry Pi slows down.", "Give it a fan and air.")
+    if max(celsius) >= _HOT_C:
+        return warn(
+            "temperature", f"{sentence[:-1]}, near the limit of 80 °C.", "Give it a heat sink and air."
+        )
+    return ok("temperature", sentence)
+
+
+def governor(host: Host) -> Check | None:
+    """Whether the processor may clock up when a window is due."""
+    found = {
+        text
+        for path in host.glob("sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
+        if (text := host.read(path))
+    }
+    if not found:
+        return None
+    if "powersave" in found and not host.exists("sys/devices/system/cpu/intel_pstate"):
+        return warn(
+            "CPU governor",
+            "powersave keeps the processor at its lowest clock.",
+            "echo ondemand | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
+        )
+    return ok("CPU governor", f"{', '.join(sorted(found))}.")

@@ -1,0 +1,35 @@
+"""The table of checks, in the order in which a person would mend things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from . import bluetooth, machine, ports, software
+from .check import Check
+from .host import Host
+
+CHECKS: tuple[Callable[[Host], Check | None], ...] = (
+    software.python,
+    software.userland,
+    software.packages,
+    software.engine,
+    software.model,
+    ports.permission,
+    ports.ports,
+    ports.modem_manager,
+    ports.latency_timer,
+    bluetooth.bluetooth,
+    machine.clock,
+    machine.disk,
+    machine.power,
+    machine.temperature,
+    machine.governor,
+)
+
+
+def examine(host: Host) -> Iterator[Check]:
+    """Run every check; one that does not apply to this machine (no FTDI adapter, no Pi) gives nothing."""
+    for look in CHECKS:
+        found = look(host)
+        if found is not None:
+            yield found
