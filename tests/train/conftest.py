@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 EEGMAT_FS_HZ = 500
+# P, R, S and T: seconds from the R peak, millivolts, seconds.
+WAVES = ((-0.16, 0.12, 0.02), (0.0, 1.0, 0.01), (0.03, -0.2, 0.01), (0.25, 0.25, 0.04))
 
 
 def generated_ecg(
@@ -22,8 +25,9 @@ def generated_ecg(
     ecg_mv = noise_mv * rng.standard_normal(len(t))
     beat_s = 0.3 + rng.uniform(0.0, 0.3)
     while beat_s < duration_s + 0.5:
-        for shift_s, height_mv, width_s in ((-0.16, 0.12, 0.02), (0.0, 1.0, 0.01), (0.03, -0.2, 0.01), (0.25, 0.25, 0.04)):
-            ecg_mv += height_mv * np.exp(-0.5 * ((t - beat_s - shift_s) / width_s) ** 2)
+        near = slice(max(round((beat_s - 0.5) * fs_hz), 0), round((beat_s + 0.5) * fs_hz))
+        for shift_s, height_mv, width_s in WAVES:
+            ecg_mv[near] += height_mv * np.exp(-0.5 * ((t[near] - beat_s - shift_s) / width_s) ** 2)
         beat_s += 60.0 / heart_rate_bpm * (1.0 + 0.04 * rng.standard_normal())
     return ecg_mv
 
@@ -35,7 +39,12 @@ class FakeData:
     root: Path
 
     def eegmat(
-        self, people: int = 3, *, rest_s: float = 45.0, arithmetic_s: float = 32.0, unusable: tuple[str, ...] = ()
+        self,
+        people: int = 3,
+        *,
+        rest_s: float = 45.0,
+        arithmetic_s: float = 32.0,
+        unusable: tuple[str, ...] = (),
     ) -> Path:
         folder = self.root / "eegmat-ecg"
         folder.mkdir(parents=True)
@@ -74,8 +83,11 @@ class FakeData:
         folder.mkdir(parents=True)
         arrays, rows = {}, []
         for number, record in enumerate(records):
-            leads = np.stack([generated_ecg(duration_s, 250, 70 + 5 * lead, seed=10 * number + lead) for lead in (0, 1)])
-            arrays[record] = np.round(leads * np.array([[200.0], [400.0]]) + np.array([[0.0], [7.0]])).astype(np.int16)
+            leads = np.stack(
+                [generated_ecg(duration_s, 250, 70 + 5 * lead, seed=10 * number + lead) for lead in (0, 1)]
+            )
+            steps = leads * np.array([[200.0], [400.0]]) + np.array([[0.0], [7.0]])
+            arrays[record] = np.round(steps).astype(np.int16)
             rows.append(
                 {
                     "record": record,
@@ -101,8 +113,9 @@ class FakeData:
         for number in range(1, records + 1):
             key = f"A{number:05}"
             arrays[key] = np.round(1000 * generated_ecg(duration_s, 300, 75, seed=number)).astype(np.int16)
+            size = len(arrays[key])
             rows.append(
-                {"record": key, "rhythm": "N", "fs_hz": 300, "n_samples": len(arrays[key]), "gain_lsb_per_mv": 1000}
+                {"record": key, "rhythm": "N", "fs_hz": 300, "n_samples": size, "gain_lsb_per_mv": 1000}
             )
         np.savez_compressed(folder / "ecg_300hz_int16.npz", **arrays)
         _write_table(folder / "labels.csv", rows)
@@ -132,6 +145,12 @@ def _write_table(path: Path, rows: list[dict[str, object]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+@pytest.fixture(scope="session")
+def make_ecg() -> Callable[..., NDArray[np.float64]]:
+    """:func:`generated_ecg`."""
+    return generated_ecg
 
 
 @pytest.fixture

@@ -6,14 +6,16 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import edfio
 import numpy as np
 import pytest
 import wfdb
+from numpy.typing import NDArray
+
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg_train.datasets import DATASETS, Dataset, Recording, get_dataset
-from numpy.typing import NDArray
 
 EEGMAT, QTDB, CINC, MITDB = (DATASETS[name] for name in ("eegmat", "qtdb", "cinc2017", "mitdb"))
 FOLDERS = {"eegmat": "eegmat-ecg", "qtdb": "qtdb", "cinc2017": "cinc2017-val", "mitdb": "mitdb-subset"}
@@ -32,6 +34,11 @@ def _by_session(dataset: Dataset, root: Path) -> dict[tuple[str, str], Recording
     return found
 
 
+def _read_all(dataset: Dataset, root: Path) -> None:
+    for recording in dataset.recordings(root):
+        recording.ecg_mv()
+
+
 # Every data set, by the same rules
 
 
@@ -48,16 +55,16 @@ def test_the_table_describes_itself(dataset: Dataset) -> None:
 
 
 @ALL
-def test_found_in_its_folder_and_in_the_folder_that_holds_it(dataset: Dataset, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_found_in_its_folder_and_in_the_folder_that_holds_it(dataset: Dataset, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     folder = root / FOLDERS[dataset.name]
     assert dataset.locate(root)[0] == dataset.locate(folder)[0] == folder
     assert list(dataset.recordings(root)) == list(dataset.recordings(folder))
 
 
 @ALL
-def test_a_whole_folder_is_reported_whole(dataset: Dataset, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_a_whole_folder_is_reported_whole(dataset: Dataset, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     report = dataset.check(root)
     assert report.complete
     assert report.subjects >= 2
@@ -89,21 +96,20 @@ def test_an_empty_folder(dataset: Dataset, tmp_path: Path) -> None:
 
 
 @ALL
-def test_cut_samples_are_reported_and_refused(dataset: Dataset, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_cut_samples_are_reported_and_refused(dataset: Dataset, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     samples = next((root / FOLDERS[dataset.name]).glob("*.npz"))
     samples.write_bytes(samples.read_bytes()[: samples.stat().st_size // 2])
     report = dataset.check(root)
     assert not report.complete
     assert report.damaged
     with pytest.raises(DataError, match="damaged"):
-        for recording in dataset.recordings(root):
-            recording.ecg_mv()
+        _read_all(dataset, root)
 
 
 @ALL
-def test_one_flipped_byte_spoils_one_recording(dataset: Dataset, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_one_flipped_byte_spoils_one_recording(dataset: Dataset, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     samples = next((root / FOLDERS[dataset.name]).glob("*.npz"))
     whole = dataset.check(root).recordings
     data = bytearray(samples.read_bytes())
@@ -116,8 +122,8 @@ def test_one_flipped_byte_spoils_one_recording(dataset: Dataset, fake_data: obje
 
 @pytest.mark.parametrize("name", ["eegmat", "qtdb", "cinc2017"])
 @pytest.mark.parametrize("kind", ["table", "samples"])
-def test_half_a_data_set(name: str, kind: str, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_half_a_data_set(name: str, kind: str, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     dataset, folder = DATASETS[name], root / FOLDERS[name]
     gone = next(folder.glob("*.csv" if kind == "table" else "*.npz"))
     gone.unlink()
@@ -127,8 +133,8 @@ def test_half_a_data_set(name: str, kind: str, fake_data: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["eegmat", "qtdb", "cinc2017"])
-def test_a_table_without_its_columns(name: str, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_a_table_without_its_columns(name: str, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     table = next((root / FOLDERS[name]).glob("*.csv"))
     table.write_text("something,else\n1,2\n")
     with pytest.raises(DataError, match="has no column") as caught:
@@ -138,8 +144,8 @@ def test_a_table_without_its_columns(name: str, fake_data: object) -> None:
 
 @pytest.mark.parametrize("name", ["eegmat", "qtdb", "cinc2017"])
 @pytest.mark.parametrize("text", [b"\xff\xfe\x00broken\x00", b""])
-def test_a_table_that_is_no_text(name: str, text: bytes, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_a_table_that_is_no_text(name: str, text: bytes, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     next((root / FOLDERS[name]).glob("*.csv")).write_bytes(text)
     with pytest.raises(DataError):
         list(DATASETS[name].recordings(root))
@@ -147,8 +153,8 @@ def test_a_table_that_is_no_text(name: str, text: bytes, fake_data: object) -> N
 
 
 @pytest.mark.parametrize("name", ["eegmat", "qtdb", "cinc2017"])
-def test_a_table_that_promises_other_samples(name: str, fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_a_table_that_promises_other_samples(name: str, fake_data: Any) -> None:
+    root: Path = fake_data.all()
     table = next((root / FOLDERS[name]).glob("*.csv"))
     rows = list(csv.DictReader(table.read_text().splitlines()))
     rows[0]["n_samples"] = "17"
@@ -160,16 +166,16 @@ def test_a_table_that_promises_other_samples(name: str, fake_data: object) -> No
         next(iter(DATASETS[name].recordings(root))).ecg_mv()
 
 
-def test_a_word_where_a_number_is_expected(fake_data: object) -> None:
-    folder: Path = fake_data.eegmat()  # type: ignore[attr-defined]
+def test_a_word_where_a_number_is_expected(fake_data: Any) -> None:
+    folder: Path = fake_data.eegmat()
     table = folder / "recordings.csv"
     table.write_text(table.read_text().replace("500", "fast", 1))
     with pytest.raises(DataError, match="'fast' where a number is expected"):
         list(EEGMAT.recordings(folder))
 
 
-def test_arrays_of_objects_are_not_unpickled(fake_data: object) -> None:
-    folder: Path = fake_data.eegmat()  # type: ignore[attr-defined]
+def test_arrays_of_objects_are_not_unpickled(fake_data: Any) -> None:
+    folder: Path = fake_data.eegmat()
     objects = np.empty(1, dtype=object)
     objects[0] = print
     np.savez(folder / "ecg_500hz_int16.npz", S00_rest=objects)
@@ -186,8 +192,8 @@ def test_an_unknown_name() -> None:
 # The arithmetic, on generated folders
 
 
-def test_eegmat_arrays(fake_data: object) -> None:
-    folder: Path = fake_data.eegmat(people=2, unusable=("S01_rest",))  # type: ignore[attr-defined]
+def test_eegmat_arrays(fake_data: Any) -> None:
+    folder: Path = fake_data.eegmat(people=2, unusable=("S01_rest",))
     found = _by_session(EEGMAT, folder)
     with np.load(folder / "ecg_500hz_int16.npz") as raw:
         for (subject, session), recording in found.items():
@@ -200,8 +206,8 @@ def test_eegmat_arrays(fake_data: object) -> None:
     assert EEGMAT.check(folder).unusable == 1
 
 
-def test_qtdb_gives_both_leads_of_one_person(fake_data: object) -> None:
-    folder: Path = fake_data.qtdb()  # type: ignore[attr-defined]
+def test_qtdb_gives_both_leads_of_one_person(fake_data: Any) -> None:
+    folder: Path = fake_data.qtdb()
     found = _by_session(QTDB, folder)
     assert set(found) == {
         ("mitdb/100", "sel100.0"),
@@ -211,26 +217,28 @@ def test_qtdb_gives_both_leads_of_one_person(fake_data: object) -> None:
     }
     with np.load(folder / "ecg_250hz_int16.npz") as raw:
         np.testing.assert_array_equal(found["mitdb/100", "sel100.0"].ecg_mv(), raw["sel100"][0] / 200.0)
-        np.testing.assert_array_equal(found["mitdb/100", "sel100.1"].ecg_mv(), (raw["sel100"][1] - 7.0) / 400.0)
+        np.testing.assert_array_equal(
+            found["mitdb/100", "sel100.1"].ecg_mv(), (raw["sel100"][1] - 7.0) / 400.0
+        )
     assert found["mitdb/100", "sel100.1"].lead == "V5"
     # Two leads, but one stretch of time.
     assert QTDB.check(folder).minutes == pytest.approx(2 * 40 / 60)
 
 
-def test_the_same_person_in_two_data_sets_carries_one_name(fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_the_same_person_in_two_data_sets_carries_one_name(fake_data: Any) -> None:
+    root: Path = fake_data.all()
     in_qtdb = {one.subject for one in QTDB.recordings(root)}
     in_mitdb = {one.subject for one in MITDB.recordings(root)}
     assert in_qtdb & in_mitdb == {"mitdb/100"}
 
 
-def test_one_man_was_recorded_twice_in_mitdb(fake_data: object) -> None:
-    folder: Path = fake_data.mitdb(records=("201", "202", "203"))  # type: ignore[attr-defined]
+def test_one_man_was_recorded_twice_in_mitdb(fake_data: Any) -> None:
+    folder: Path = fake_data.mitdb(records=("201", "202", "203"))
     assert [one.subject for one in MITDB.recordings(folder)] == ["mitdb/201", "mitdb/201", "mitdb/203"]
 
 
-def test_cinc2017_and_mitdb_arrays(fake_data: object) -> None:
-    root: Path = fake_data.all()  # type: ignore[attr-defined]
+def test_cinc2017_and_mitdb_arrays(fake_data: Any) -> None:
+    root: Path = fake_data.all()
     with np.load(root / "cinc2017-val" / "ecg_300hz_int16.npz") as raw:
         for recording in CINC.recordings(root):
             np.testing.assert_array_equal(recording.ecg_mv(), raw[recording.session] / 1000.0)
@@ -316,7 +324,10 @@ def test_wfdb_records(tmp_path: Path, name: str, record: str, fs_hz: int) -> Non
     for lead, recording in enumerate(recordings):
         np.testing.assert_allclose(recording.ecg_mv(), (digital[:, lead] - 12) / 200.0, atol=1e-12)
         assert recording.fs_hz == fs_hz
-    assert recordings[0].subject == {"qtdb": "mitdb/102", "mitdb": "mitdb/102", "cinc2017": "cinc2017/A00007"}[name]
+    assert (
+        recordings[0].subject
+        == {"qtdb": "mitdb/102", "mitdb": "mitdb/102", "cinc2017": "cinc2017/A00007"}[name]
+    )
     (tmp_path / f"{record}.dat").unlink()
     report = DATASETS[name].check(tmp_path)
     assert len(report.damaged) == len(recordings)
@@ -328,9 +339,16 @@ def test_wfdb_records(tmp_path: Path, name: str, record: str, fs_hz: int) -> Non
 
 @pytest.mark.parametrize(
     ("name", "people", "recordings", "minutes"),
-    [("eegmat", 28, 56, 111.4), ("qtdb", 95, 190, 1425.0), ("cinc2017", 240, 240, 126.9), ("mitdb", 9, 9, 270.8)],
+    [
+        ("eegmat", 28, 56, 111.4),
+        ("qtdb", 95, 190, 1425.0),
+        ("cinc2017", 240, 240, 126.9),
+        ("mitdb", 9, 9, 270.8),
+    ],
 )
-def test_the_open_recordings_are_whole(data_root: Path, name: str, people: int, recordings: int, minutes: float) -> None:
+def test_the_open_recordings_are_whole(
+    data_root: Path, name: str, people: int, recordings: int, minutes: float
+) -> None:
     report = DATASETS[name].check(data_root)
     assert report.complete
     assert (report.subjects, report.recordings) == (people, recordings)

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from edge_ecg_train.metrics import (
-    Interval,
-    confusion_metrics,
-    draw_people,
-    metrics,
-    paired_difference,
-    per_person,
-    summarise,
-    with_intervals,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -24,6 +14,17 @@ from sklearn.metrics import (
     precision_score,
     recall_score,
     roc_auc_score,
+)
+
+from edge_ecg_train.metrics import (
+    Interval,
+    confusion_metrics,
+    draw_people,
+    metrics,
+    paired_difference,
+    per_person,
+    summarise,
+    with_intervals,
 )
 
 
@@ -86,7 +87,11 @@ def test_bootstrap_equals_resampling_the_windows_of_the_people_drawn() -> None:
     for row, weights in enumerate(draws.astype(int)):
         # A person drawn twice is there with all windows twice.
         index = np.concatenate(
-            [np.flatnonzero(subject == person) for person, w in zip(summary.people, weights, strict=True) for _ in range(w)]
+            [
+                np.flatnonzero(subject == person)
+                for person, w in zip(summary.people, weights, strict=True)
+                for _ in range(w)
+            ]
         )
         y, score = label[index], probabilities[index]
         assert fast["auc"][row] == pytest.approx(roc_auc_score(y, score[:, 1]), abs=1e-12)
@@ -115,7 +120,9 @@ def test_intervals_are_the_percentiles_of_the_draws() -> None:
 def test_more_windows_of_the_same_people_do_not_narrow_the_interval() -> None:
     subject, label, probabilities = _predictions(8)
     once = with_intervals(summarise(subject, label, probabilities))["auc"]
-    tenfold = with_intervals(summarise(np.tile(subject, 10), np.tile(label, 10), np.tile(probabilities, (10, 1))))["auc"]
+    tenfold = with_intervals(
+        summarise(np.tile(subject, 10), np.tile(label, 10), np.tile(probabilities, (10, 1)))
+    )["auc"]
     assert (tenfold.low, tenfold.high) == pytest.approx((once.low, once.high))
 
 

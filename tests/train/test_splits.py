@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from edge_ecg.errors import DataError
-from edge_ecg_train.splits import leave_one_subject_out, random_windows
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_ecg.errors import DataError
+from edge_ecg_train.splits import leave_one_subject_out, random_windows
 
-@given(st.lists(st.sampled_from(["a", "b", "c", "dd"]), min_size=2, max_size=40).filter(lambda s: len(set(s)) > 1))
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", "dd"]), min_size=2, max_size=40).filter(
+        lambda s: len(set(s)) > 1
+    )
+)
 def test_leaving_a_person_out_never_shares_one(names: list[str]) -> None:
     subject = np.array(names)
     folds = list(leave_one_subject_out(subject))

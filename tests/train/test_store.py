@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from edge_ecg.errors import DataError
 from edge_ecg_train.prepare import Preparation
-from edge_ecg_train.store import NO_LABEL, StoreWriter, WindowMeta, WindowStore, preprocessing_hash
-from numpy.typing import NDArray
+from edge_ecg_train.store import NO_LABEL, WindowStore, preprocessing_hash
+from edge_ecg_train.store_writer import StoreWriter, WindowMeta
 
 PREPROCESSING = Preparation().preprocessing
 
@@ -26,7 +29,7 @@ def _meta(number: int, **changes: object) -> WindowMeta:
         "quality": 0.9,
         "labels": {"stress": number % 2},
     }
-    return WindowMeta(**{**values, **changes})  # type: ignore[arg-type]
+    return WindowMeta(**{**values, **changes})
 
 
 def _windows(n: int) -> NDArray[np.float32]:
@@ -108,6 +111,26 @@ def test_a_store_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["store"]
 
 
+def test_an_interrupt_at_the_last_moment_keeps_the_old_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "store"
+    _write(place, 3)
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target == place and not place.exists() and len(list(tmp_path.iterdir())) == 2:
+            monkeypatch.setattr(Path, "rename", rename)
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        _write(place, 4, overwrite=True)
+    assert len(WindowStore.open(place)) == 3
+    assert [entry.name for entry in tmp_path.iterdir()] == ["store"]
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_anything_else_is_never_replaced(tmp_path: Path, kind: str) -> None:
     place = tmp_path / "precious"
@@ -137,7 +160,7 @@ def test_windows_of_another_shape_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="2560"):
             writer.append(np.zeros(2559, dtype=np.float32), _meta(0))
         with pytest.raises(ValueError, match="float32"):
-            writer.append(np.zeros(2560), _meta(0))  # type: ignore[arg-type]
+            writer.append(np.zeros(2560), _meta(0))
 
 
 def test_a_task_without_labels(tmp_path: Path) -> None:
@@ -163,9 +186,9 @@ def test_a_task_without_labels(tmp_path: Path) -> None:
         (lambda p: np.save(p / "windows.npy", np.zeros((3, 2560))), "do not belong together"),
     ],
 )
-def test_damage_is_a_sentence(tmp_path: Path, change: object, sentence: str) -> None:
+def test_damage_is_a_sentence(tmp_path: Path, change: Any, sentence: str) -> None:
     _write(tmp_path / "store", 3)
-    change(tmp_path / "store")  # type: ignore[operator]
+    change(tmp_path / "store")
     with pytest.raises(DataError, match=sentence):
         WindowStore.open(tmp_path / "store")
 

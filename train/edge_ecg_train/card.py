@@ -125,7 +125,8 @@ def markdown(name: str, cards: Sequence[Mapping[str, Any]]) -> str:
             "",
             f"{card['people']} people, {card['windows']} windows of {protocol['window_s']:g} s, "
             f"one every {protocol['hop_s']:g} s; the most frequent class is "
-            f"{card['majority_rate']['value']:.1%} of them. Normalisation: {protocol['normalisation']}. Intervals: {protocol['interval']} "
+            f"{card['majority_rate']['value']:.1%} of them. "
+            f"Normalisation: {protocol['normalisation']}. Intervals: {protocol['interval']} "
             f"({protocol['draws']} draws).",
             "",
             "| system | split | personal baseline | " + " | ".join(COLUMNS.values()) + " |",

@@ -25,7 +25,8 @@ from edge_ecg.signal.quality import Quality, assess
 from edge_ecg.signal.resample import MODEL_FS_HZ, Resampler
 
 from .datasets import Dataset, Recording
-from .store import StoreWriter, WindowMeta, WindowStore
+from .store import WindowStore
+from .store_writer import StoreWriter, WindowMeta
 
 NORMALISATIONS = ("calibrated", "recording")
 DEFAULT_HOP_S = 10
@@ -61,7 +62,7 @@ class Preparation:
                 f"There is no normalisation {self.normalisation!r}.",
                 remedy=f"Take {' or '.join(NORMALISATIONS)}.",
             )
-        if not (self.hop_s == int(self.hop_s) and self.hop_s >= 1):
+        if not (float(self.hop_s).is_integer() and self.hop_s >= 1):
             raise UsageError(
                 f"A hop of {self.hop_s:g} s is not possible.", remedy="Take whole seconds, 1 or more."
             )

@@ -9,18 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_ecg.errors import DataError
 from edge_ecg.samples import FloatArray, SampleBlock
 from edge_ecg.sources.address import Address
+from edge_ecg.sources.files import FileSource, open_file
 
 from .base import Recording
-
-if TYPE_CHECKING:
-    from edge_ecg.sources.files import FileSource
 
 
 def file_recording(
@@ -51,9 +48,6 @@ def file_recording(
 
 
 def _open(path: Path, channel: str) -> FileSource:
-    # The compact form of a data set needs no reader of files.
-    from edge_ecg.sources.files import open_file
-
     options = {"speed": "max", "channel": channel}
     return open_file(Address("file", str(path), options, f"file:{path}"))
 

@@ -1,0 +1,258 @@
+"""``edge-ecg data`` and ``edge-ecg evaluate``, as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edge_ecg.cli import main
+from edge_ecg_train.checkpoint import save_encoder
+from edge_ecg_train.datasets import DATASETS
+from edge_ecg_train.networks import Trunk
+from edge_ecg_train.store import WindowStore
+
+
+def _run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = _run(capsys, "data", "list")
+    assert code == 0
+    for name in DATASETS:
+        assert name in out
+    code, out, err = _run(capsys, "data", "list", "--json")
+    entries = [json.loads(line) for line in out.splitlines()]
+    assert [entry["name"] for entry in entries] == list(DATASETS)
+    assert entries[0]["labels"] == {"stress": ["rest", "stress"]}
+    assert err == ""
+
+
+def test_check(capsys: pytest.CaptureFixture[str], fake_data: Any) -> None:
+    root = fake_data.all()
+    code, out, _ = _run(capsys, "data", "check", "eegmat", "qtdb", "--root", root)
+    assert code == 0
+    assert "eegmat: whole" in out
+    assert "3 people" in out
+    (root / "eegmat-ecg" / "recordings.csv").unlink()
+    code, out, _ = _run(capsys, "data", "check", "eegmat", "qtdb", "--root", root)
+    assert code == 5
+    assert "eegmat: NOT whole" in out
+    assert "missing: recordings.csv" in out
+    assert DATASETS["eegmat"].url in out
+    code, out, _ = _run(capsys, "data", "check", "eegmat", "qtdb", "--root", root, "--json")
+    reports = [json.loads(line) for line in out.splitlines()]
+    assert [one["complete"] for one in reports] == [False, True]
+
+
+def test_prepare(capsys: pytest.CaptureFixture[str], fake_data: Any, tmp_path: Path) -> None:
+    root = fake_data.all()
+    store = tmp_path / "store"
+    code, out, err = _run(
+        capsys, "data", "prepare", "eegmat", "mitdb", "--root", root, "-o", store, "--hop", "5"
+    )
+    assert code == 0
+    opened = WindowStore.open(store)
+    assert f"{len(opened)} windows" in out
+    assert "100 %" in err
+    assert set(opened.dataset) == {"eegmat", "mitdb"}
+    assert opened.info["windowing"]["hop_s"] == 5
+    words = ("data", "prepare", "eegmat", "--root", root / "eegmat-ecg", "-o", store, "--json")
+    code, out, _ = _run(capsys, *words, "--overwrite", "--normalisation", "recording", "--notch", "50")
+    assert code == 0
+    (line,) = out.splitlines()
+    assert json.loads(line)["preprocessing"]["normalisation"] == "recording"
+    assert WindowStore.open(store).preprocessing_hash != opened.preprocessing_hash
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["wesad2"], 2, "There is no data set 'wesad2'"),
+        (["eegmat", "--hop", "0"], 2, "A hop of 0 s is not possible"),
+        (["eegmat", "--hop", "0.5"], 2, "A hop of 0.5 s is not possible"),
+        (["eegmat", "--hop", "nan"], 2, "A hop of nan s is not possible"),
+        (["qtdb"], 5, "does not hold the data set qtdb"),
+    ],
+)
+def test_prepare_refuses(
+    capsys: pytest.CaptureFixture[str],
+    fake_data: Any,
+    tmp_path: Path,
+    words: list[str],
+    code: int,
+    sentence: str,
+) -> None:
+    root = fake_data.eegmat()
+    got, out, err = _run(capsys, "data", "prepare", *words, "--root", root, "-o", tmp_path / "store")
+    assert got == code
+    assert sentence in err
+    assert "  try: " in err
+    assert out == ""
+    assert not (tmp_path / "store").exists()
+
+
+def test_prepare_does_not_replace(capsys: pytest.CaptureFixture[str], fake_data: Any, tmp_path: Path) -> None:
+    root = fake_data.eegmat()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "text").write_text("years of work")
+    code, _, err = _run(
+        capsys, "data", "prepare", "eegmat", "--root", root, "-o", tmp_path / "thesis", "--overwrite"
+    )
+    assert code == 5
+    assert "no window store" in err
+    assert (tmp_path / "thesis" / "text").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_prepare_leaves_nothing(fake_data: Any, tmp_path: Path, number: signal.Signals) -> None:
+    root = fake_data.mitdb(records=("100",), duration_s=1500.0)
+    (tmp_path / "out").mkdir()
+    start = "import sys; from edge_ecg.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            start,
+            "data",
+            "prepare",
+            "mitdb",
+            "--root",
+            str(root),
+            "-o",
+            str(tmp_path / "out" / "store"),
+        ],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    # The hidden folder beside the store appears when the work begins.
+    while not any((tmp_path / "out").iterdir()) and process.poll() is None:
+        pass
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert b"Traceback" not in err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+# evaluate
+
+
+@pytest.fixture
+def trained(fake_data: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[Path, Path]:
+    """A run with an untrained encoder, and a labelled store of four people."""
+    root = fake_data.eegmat(people=4, rest_s=75.0)
+    store, run = tmp_path / "store", tmp_path / "run"
+    assert main(["data", "prepare", "eegmat", "--root", str(root), "-o", str(store)]) == 0
+    capsys.readouterr()
+    run.mkdir()
+    torch.manual_seed(0)
+    save_encoder(run / "encoder.npz", Trunk())
+    facts = {
+        "name": "small",
+        "pretext": {"datasets": ["qtdb"]},
+        "preprocessing": dict(WindowStore.open(store).preprocessing),
+    }
+    (run / "run.json").write_text(json.dumps(facts))
+    return run, store
+
+
+def test_evaluate(capsys: pytest.CaptureFixture[str], trained: tuple[Path, Path]) -> None:
+    run, store = trained
+    code, out, err = _run(capsys, "evaluate", run, store, "--draws", "50", "--json")
+    assert code == 0
+    (line,) = out.splitlines()
+    card = json.loads(line)
+    assert card["type"] == "card"
+    assert card["task"] == "stress"
+    assert len(card["results"]) == 6
+    for result in card["results"]:
+        assert 0.0 <= result["metrics"]["auc"]["value"] <= 1.0
+    assert "36/36 models" in err
+    assert not (run / "CARD.md").exists()
+    assert "card" not in json.loads((run / "run.json").read_text())
+
+    # The second time the embeddings come from the cache, and the numbers are the same.
+    code, out, _ = _run(capsys, "evaluate", run, store, "--draws", "50", "--write-card")
+    assert code == 0
+    for words in ("leave one person out", "random windows", "60 s at rest", "Note: Cognitive stress"):
+        assert words in out
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["name"] == "small"
+    assert facts["card"]["tasks"]["stress"]["results"] == card["results"]
+    assert "leave one person out" in (run / "CARD.md").read_text()
+
+
+def test_evaluate_refuses_windows_prepared_in_another_way(
+    capsys: pytest.CaptureFixture[str], trained: tuple[Path, Path], fake_data: Any, tmp_path: Path
+) -> None:
+    run, _ = trained
+    other = tmp_path / "other"
+    words = (
+        "data",
+        "prepare",
+        "eegmat",
+        "--root",
+        fake_data.root,
+        "-o",
+        other,
+        "--normalisation",
+        "recording",
+    )
+    assert _run(capsys, *words)[0] == 0
+    code, out, err = _run(capsys, "evaluate", run, other)
+    assert code == 5
+    assert "normalisation 'calibrated' in the run, 'recording' in the store" in err
+    assert out == ""
+
+
+def test_evaluate_refuses(
+    capsys: pytest.CaptureFixture[str], trained: tuple[Path, Path], fake_data: Any, tmp_path: Path
+) -> None:
+    run, store = trained
+    code, _, err = _run(capsys, "evaluate", tmp_path / "nothing", store)
+    assert (code, "is not a run" in err) == (5, True)
+    code, _, err = _run(capsys, "evaluate", run, tmp_path / "nothing")
+    assert (code, "no window store" in err) == (5, True)
+    code, _, err = _run(capsys, "evaluate", run, store, "--task", "valence")
+    assert (code, "no labels for the task 'valence'" in err) == (5, True)
+    code, _, err = _run(capsys, "evaluate", run, store, "--draws", "0")
+    assert (code, "0 draws" in err) == (2, True)
+    fake_data.mitdb()
+    assert _run(capsys, "data", "prepare", "mitdb", "--root", fake_data.root, "-o", tmp_path / "m")[0] == 0
+    code, _, err = _run(capsys, "evaluate", run, tmp_path / "m")
+    assert (code, "nothing to evaluate" in err) == (5, True)
+    (run / "encoder.npz").unlink()
+    code, _, err = _run(capsys, "evaluate", run, store)
+    assert code == 5
+
+
+def test_evaluate_judges_the_kind_of_head_that_the_run_ships(
+    capsys: pytest.CaptureFixture[str], trained: tuple[Path, Path]
+) -> None:
+    run, store = trained
+    facts = json.loads((run / "run.json").read_text())
+
+    def auc(head: dict[str, object]) -> float:
+        (run / "run.json").write_text(json.dumps({**facts, "emotion": {"stress": {"head": head}}}))
+        _, out, _ = _run(capsys, "evaluate", run, store, "--draws", "5", "--json")
+        return float(json.loads(out)["results"][0]["metrics"]["auc"]["value"])
+
+    linear = auc({"kind": "linear", "c": 1.0, "hidden": [64]})
+    assert linear != auc({"kind": "linear", "c": 1e-6, "hidden": [64]})
+    assert np.isfinite(linear)
+    (run / "run.json").write_text(json.dumps({**facts, "emotion": {"stress": {"head": {"layers": 3}}}}))
+    code, _, err = _run(capsys, "evaluate", run, store)
+    assert (code, "does not know" in err) == (5, True)
