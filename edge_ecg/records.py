@@ -1,4 +1,4 @@
-"""The records of a session: what ``run --json`` prints, as typed objects (docs/interface.md).
+"""The records of a session: what ``run --json`` prints, as typed objects (docs/records.md).
 
 ``to_json`` gives plain values, rounded to what their measurement carries; nothing but the names in the
 interface document, in its order.

@@ -221,12 +221,17 @@ def test_an_interrupt_ends_with_the_totals_and_keeps_the_recording(
     command = edge_ecg_command(
         *("run", "--port", "sim:shimmer3?speed=50", "--json", "--model", bundle_path, "--record", kept)
     )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    talk = tmp_path / "stderr"
+    with (
+        talk.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(5)]
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=30)
-    found = records("".join(lines) + rest)
+        # Not communicate(): it would miss what readline() has buffered.
+        found = records("".join(lines) + process.stdout.read())
+    errors = talk.read_text()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert found[-1]["type"] == "end"
@@ -252,9 +257,9 @@ def test_an_ignored_hangup_stays_ignored(bundle_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGHUP)
-        rest, _ = process.communicate(timeout=30)
+        found = records(process.stdout.read())
     assert process.returncode == 0
-    assert records(rest)[-1]["reason"] == "duration"
+    assert found[-1]["reason"] == "duration"
 
 
 def test_a_reader_that_leaves_is_no_error(bundle_path: Path) -> None:
@@ -278,7 +283,7 @@ def test_each_line_is_there_at_once(bundle_path: Path) -> None:
         assert select.select([process.stdout], [], [], 30)[0]
         assert json.loads(process.stdout.readline())["type"] == "start"
         process.terminate()
-        process.communicate(timeout=30)
+        process.stdout.read()
 
 
 def test_running_imports_no_workstation_package(bundle_path: Path) -> None:
@@ -323,3 +328,22 @@ def test_public_names_are_what_is_there() -> None:
         assert getattr(edge_ecg, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         edge_ecg.nonsense  # noqa: B018
+
+
+def test_a_source_that_fails_in_mid_run_keeps_what_it_gave(bundle_path: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    assert call("record", "--port", FAST, "--duration", 15, "--record", kept).returncode == 0
+    lines = kept.read_text().splitlines(keepends=True)
+    damaged = tmp_path / "damaged.csv"
+    damaged.write_text("".join(lines[: 13 * 256] + lines[100:]))  # its sample numbers run backwards
+    again = tmp_path / "again.csv"
+    port = f"file:{damaged}?speed=max"
+    done = call("run", "--port", port, "--json", "--model", bundle_path, "--record", again)
+    assert done.returncode == 5
+    assert "runs backwards" in done.stderr
+    assert "Traceback" not in done.stderr
+    found = records(done.stdout)
+    assert [record["type"] for record in found[-2:]] == ["event", "end"]
+    assert "runs backwards" in found[-1]["reason"]
+    assert found[-1]["decisions"] >= 1
+    assert len(again.read_text().splitlines()) > 11 * 256
