@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, UsageError
 from ..model import load_model
 from . import DISCLAIMER
 from .streaming import add_model_options, add_record_option, add_source_options, stream
+
+if TYPE_CHECKING:
+    from ..discovery import FoundPort
 
 DEMO_ADDRESS = "sim:shimmer3"
 DEMO_DURATION_S = 75.0
@@ -50,19 +55,23 @@ def choose_address(args: argparse.Namespace) -> str:
         return str(args.port)
     from ..discovery import find_serial_ports
 
-    found = find_serial_ports()
+    ports = find_serial_ports()
+    found = [port for port in ports if port.streams]
     if not found:
         raise DeviceError(
             "No device is plugged in.",
-            why="No serial port was found.",
+            why=_listed(ports) if ports else "There is no serial port, and none is bound to Bluetooth.",
             remedy=f"Plug one in, give --port ADDRESS, or try it without one: {_DEMO_HINT}",
         )
     if len(found) > 1:
-        listed = "; ".join(f"{port.address} ({port.description})" for port in found)
         raise UsageError(
             f"There are {len(found)} devices to choose from.",
-            why=f"Found {listed}.",
+            why=_listed(found),
             remedy=f"Give one of them with --port, or try it without a device: {_DEMO_HINT}",
         )
-    print(f"Found {found[0].address} ({found[0].description}).", file=sys.stderr)
-    return str(found[0].address)
+    print(f"Found {found[0].address}: {found[0].description}.", file=sys.stderr)
+    return found[0].address
+
+
+def _listed(ports: Sequence[FoundPort]) -> str:
+    return "Found " + "; ".join(f"{port.address} ({port.description})" for port in ports) + "."
