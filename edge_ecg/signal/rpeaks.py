@@ -1,8 +1,9 @@
 """R-peak detection and heart rate, in numpy alone.
 
 The detector follows the scheme of Pan and Tompkins (IEEE TBME 32(3):230-236, 1985): band-pass, energy,
-adaptive threshold, refractory time, T-wave test, search back. It differs in being zero-phase and in taking
-its threshold from the whole neighbourhood of a beat, past and future, for it always sees a whole window.
+refractory time, adaptive threshold, search back. It differs in having no delay, in taking its threshold from
+all that surrounds a beat, past and future, for it always sees a whole window, and in a band so high that
+T waves need no test of their own.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ _BAND_HZ = (10.0, 25.0)
 _KERNEL_HALF_S = 0.12
 _ENERGY_S = 0.10
 _REFRACTORY_S = 0.22
-_THRESHOLD = 0.46
-_LEVEL_BLOCK_S = 2.0
-_LEVEL_BLOCKS = 9
+# What counts as a beat, as a share of how strong beats are hereabouts: this much, or, where little goes on
+# between the beats, three times what goes on there, so that small beats among large ectopic ones count too.
+_THRESHOLD, _LOWEST_THRESHOLD, _FLOOR_FACTOR = 0.46, 0.25, 3.0
+_FLOOR_PERCENTILE = 80.0
+_FLOOR_CLEAR_S = 0.15
+_BLOCK_S = 2.0
+_BLOCKS = 9
 _LOCATE_S = 0.07
 _SHAPE_HZ = 30.0
 _BASELINE_S = 0.3
@@ -84,10 +89,49 @@ class QrsBand:
         if len(self.signal) < self.fs_hz / 2:
             return np.zeros(0, dtype=np.int64)
         candidates = _local_maxima(self.strength, round(_REFRACTORY_S * self.fs_hz))
-        level = _local_level(self.strength, self.fs_hz)[candidates]
-        keep = self.strength[candidates] > _THRESHOLD * level
+        blocks = _Blocks(self.fs_hz, len(self.strength))
+        level = blocks.around(blocks.of(self.strength).max(axis=1))[candidates]
+        strong = self.strength[candidates] > _THRESHOLD * level
+        floor = _FLOOR_FACTOR * self._floor(candidates[strong], blocks)[candidates]
+        threshold = np.clip(floor, _LOWEST_THRESHOLD * level, _THRESHOLD * level)
+        keep = self.strength[candidates] > threshold
         beats = _search_back(candidates, keep, self.strength, level, self.fs_hz)
         return _locate(beats, self._shape, self.fs_hz)
+
+    def _floor(self, beats: IndexArray, blocks: _Blocks) -> FloatArray:
+        """How strong the signal is between the beats, (n,)."""
+        between = self.strength.copy()
+        reach = round(_FLOOR_CLEAR_S * self.fs_hz)
+        near = beats[:, None] + np.arange(-reach, reach + 1)
+        between[np.clip(near, 0, len(between) - 1)] = np.inf
+        in_order = np.sort(blocks.of(between), axis=1)
+        count = np.isfinite(in_order).sum(axis=1)
+        rank = np.maximum(np.ceil(_FLOOR_PERCENTILE / 100.0 * count).astype(np.int64) - 1, 0)
+        floor = in_order[np.arange(len(in_order)), rank]
+        # A block full of beats has no floor of its own.
+        usual = np.median(floor[count > 0]) if (count > 0).any() else 0.0
+        return blocks.around(np.where(count > 0, floor, usual))
+
+
+class _Blocks:
+    """Overlapping blocks of a signal, to see how it is around each sample."""
+
+    def __init__(self, fs_hz: float, n: int) -> None:
+        self._n = n
+        self._length = min(round(_BLOCK_S * fs_hz), n)
+        self._hop = max(self._length // 2, 1)
+
+    def of(self, x: FloatArray) -> FloatArray:
+        """(blocks, length) of (n,) samples, without copying."""
+        return np.lib.stride_tricks.sliding_window_view(x, self._length)[:: self._hop]
+
+    def around(self, values: FloatArray) -> FloatArray:
+        """Running median over blocks of one value per block, as (n,) samples."""
+        half = min(_BLOCKS // 2, len(values) - 1)
+        padded = np.pad(values, half, mode="symmetric")
+        medians = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
+        centres = np.arange(len(values)) * self._hop + self._length / 2
+        return np.asarray(np.interp(np.arange(self._n), centres, medians))
 
 
 def low_pass(x: FloatArray, cutoff_hz: float, fs_hz: float, half_s: float = 0.06) -> FloatArray:
@@ -116,18 +160,6 @@ def _local_maxima(x: FloatArray, distance: int) -> IndexArray:
             taken.append(i)
             free[i + 1 : i + 2 * distance] = False
     return np.array(sorted(taken), dtype=np.int64)
-
-
-def _local_level(strength: FloatArray, fs_hz: float) -> FloatArray:
-    """How strong a beat is hereabouts: the running median of the maxima of blocks, (n,)."""
-    block = round(_LEVEL_BLOCK_S * fs_hz)
-    hop = block // 2
-    starts = np.arange(0, max(len(strength) - block, 0) + 1, hop)
-    maxima = np.array([strength[s : s + block].max() for s in starts.tolist()])
-    half = min(_LEVEL_BLOCKS // 2, len(maxima) - 1)
-    padded = np.pad(maxima, half, mode="symmetric")
-    medians = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1), axis=1)
-    return np.asarray(np.interp(np.arange(len(strength)), starts + block / 2, medians))
 
 
 def _search_back(
