@@ -18,6 +18,7 @@ _FT2232 = ("0403", "6010")
 # Roving Networks and Microchip: the makers of the Bluetooth modules in a Shimmer3.
 _SHIMMER_RADIOS = ("00:06:66", "d8:80:39", "68:27:19", "80:1f:12")
 _TEXT = "text"
+_ANSWER_S = 5.0
 
 # (vendor, product or None) -> (device kind for --device or None, what it is)
 _USB: dict[tuple[str, str | None], tuple[str | None, str]] = {
@@ -197,7 +198,9 @@ def find_bluetooth(timeout_s: float, root: Path = Path("/")) -> BluetoothScan:
 async def _scan(timeout_s: float) -> tuple[FoundBluetooth, ...]:
     from bleak import BleakScanner
 
-    heard = await BleakScanner.discover(timeout=timeout_s, return_adv=True)
+    # A D-Bus that takes the call and never answers would otherwise hold us for ever.
+    async with asyncio.timeout(timeout_s + _ANSWER_S):
+        heard = await BleakScanner.discover(timeout=timeout_s, return_adv=True)
     found = [
         FoundBluetooth(device.address, name, guess_by_name(name), advertisement.rssi)
         for device, advertisement in heard.values()
@@ -229,6 +232,8 @@ def bluetooth_failure(error: BaseException) -> tuple[str, str]:
             "D-Bus, over which Bluetooth is reached, does not run.",
             "sudo apt install dbus bluez && sudo systemctl enable --now dbus bluetooth",
         )
+    if isinstance(error, TimeoutError):
+        return "The Bluetooth daemon does not answer.", "sudo systemctl restart bluetooth"
     if "ServiceUnknown" in details or "NameHasNoOwner" in details:
         return (
             "The Bluetooth daemon does not run.",

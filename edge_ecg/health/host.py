@@ -79,7 +79,7 @@ class Host:
     free: Callable[[Path], int] = free_bytes
 
     def read(self, path: str | Path) -> str | None:
-        """Return the text of a file below the root (or of one that ``glob`` gave); None when it cannot be read."""
+        """Return the text of a file below the root or from ``glob``; None when it cannot be read."""
         try:
             return (self.root / path).read_text(errors="replace").strip("\0 \n\t")
         except OSError:
