@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
+from edge_ecg.errors import DataError
 from edge_ecg.samples import FloatArray
+from edge_ecg.sources.files.wfdb_header import read_header
 
 from .arrays import keys_of, number, read_array, read_table
 from .base import Dataset, Form, Recording
-from .files import file_recording
 
 _TABLE, _SAMPLES = "labels.csv", "ecg_300hz_int16.npz"
 _RECORDS = "A[0-9][0-9][0-9][0-9][0-9].hea"
+_INT16 = 30  # MATLAB level 4: little-endian, 16-bit signed integers, a full matrix
 
 
 class Cinc2017(Dataset):
@@ -34,7 +38,7 @@ class Cinc2017(Dataset):
     url = "https://physionet.org/content/challenge-2017/1.0.0/"
     forms = (
         Form("arrays", (_SAMPLES, _TABLE), ("cinc2017", "cinc2017-val")),
-        Form("WFDB", (_RECORDS,), ("validation", "cinc2017", "cinc2017/validation")),
+        Form("WFDB + MATLAB", (_RECORDS,), ("validation", "cinc2017", "cinc2017/validation")),
     )
 
     def _expected(self, form: Form) -> Iterable[str]:
@@ -60,11 +64,40 @@ class Cinc2017(Dataset):
 
     def _from_records(self, folder: Path) -> Iterator[Recording]:
         for header in sorted(folder.glob(_RECORDS)):
-            yield file_recording(
-                header, "0", dataset=self.name, subject=f"cinc2017/{header.stem}", session=header.stem
-            )
+            yield _from_record(header)
 
 
 def _load(path: Path, record: str, gain_lsb_per_mv: float) -> FloatArray:
     ecg_mv: FloatArray = read_array(path, record).astype(np.float64) / gain_lsb_per_mv
     return ecg_mv
+
+
+def _from_record(path: Path) -> Recording:
+    """A .hea file and the .mat beside it.
+
+    The general WFDB reader refuses these records: their headers give 0 for every checksum.
+    """
+    make = partial(Recording, dataset=Cinc2017.name, subject=f"cinc2017/{path.stem}", session=path.stem)
+    try:
+        header = read_header(path)
+    except (DataError, OSError) as error:
+        return make(lead="ECG", fs_hz=1.0, n_samples=0, load=partial(_fail, path, str(error)))
+    signal = header.signals[0]
+    samples = header.frames or 0
+    load = partial(_load_mat, path.with_suffix(".mat"), samples, signal.gain or 1.0)
+    return make(lead=signal.description, fs_hz=header.frame_hz, n_samples=samples, load=load)
+
+
+def _load_mat(path: Path, samples: int, gain_lsb_per_mv: float) -> FloatArray:
+    """Read a MATLAB level 4 file of one row of int16 named "val"."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        _fail(path, f"{error.strerror}.")
+    if data[:24] != struct.pack("<5i4s", _INT16, 1, samples, 0, 4, b"val\0") or len(data) != 24 + 2 * samples:
+        _fail(path, f"It is not {samples} samples of 16 bits as its header says.")
+    return np.frombuffer(data, "<i2", offset=24).astype(np.float64) / gain_lsb_per_mv
+
+
+def _fail(path: Path, why: str) -> NoReturn:
+    raise DataError(f"{path.name} is damaged or missing.", why=why, remedy="Get the file again.")
