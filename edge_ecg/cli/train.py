@@ -170,12 +170,12 @@ def _long_run(args: argparse.Namespace, work: Callable[[Callable[[Step], None]],
             bar.resume_at(step.step - 1)
         bar.advance(note=f"loss {step.loss:.4f}")
         if step.evaluation:
-            print(f"\nstep {step.step}, people held out: {_scores(step.evaluation)}", file=sys.stderr)
+            _say(f"step {step.step}, people held out: {_scores(step.evaluation)}")
 
     try:
         entry = work(observe)
     except InterruptedAndSaved:
-        print(f"\nstopped and saved. {_go_on(args)}", file=sys.stderr)
+        _say(f"stopped and saved. {_go_on(args)}")
         return EXIT_INTERRUPTED
     finally:
         if bar.done:
@@ -191,6 +191,11 @@ def _long_run(args: argparse.Namespace, work: Callable[[Callable[[Step], None]],
     if not entry["finished"]:
         print(_go_on(args), file=sys.stderr)
     return EXIT_DONE
+
+
+def _say(text: str) -> None:
+    """Print on stderr, below the line that the progress rewrites on a terminal."""
+    print(f"\n{text}" if sys.stderr.isatty() else text, file=sys.stderr, flush=True)
 
 
 def _session(args: argparse.Namespace, observe: Callable[[Step], None]) -> Any:

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from .device import flushed_denormals
+
 Evaluation = dict[str, Any]
 Curves = Callable[[int, float, float, Evaluation | None], None]
 
@@ -100,7 +102,7 @@ def train(
     clock = session.clock
     started = saved = before = clock()
     begun_at = trainer.step
-    with _interruptible() as interrupted, _curves(curves_in, trainer.step) as draw:
+    with flushed_denormals(), _interruptible() as interrupted, _curves(curves_in, trainer.step) as draw:
         while trainer.step < steps and not interrupted.is_set():
             loss = trainer.advance()
             done = trainer.step

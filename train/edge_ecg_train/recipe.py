@@ -159,7 +159,7 @@ def _head(table: Any, base: HeadConfig, where: str) -> HeadConfig:
     entries = dict(_table(table, where))
     preset = entries.pop("preset", None)
     if preset is not None:
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise UsageError(
                 f"{where} names the unknown preset {preset!r}.", remedy=_suggest(str(preset), PRESETS)
             )
@@ -208,5 +208,5 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> No
 
 
 def _suggest(word: str, known: Mapping[str, Any] | set[str]) -> str:
-    near = difflib.get_close_matches(word, sorted(known), 1)
+    near = difflib.get_close_matches(word, sorted(known), 1, 0.5)
     return f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(sorted(known))}."

@@ -1,0 +1,225 @@
+"""Pretext training: what it sees, that it learns, and that stopping changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge_ecg.errors import DataError, UsageError
+from edge_ecg_train.device import Execution, prepare_machine
+from edge_ecg_train.loop import Session
+from edge_ecg_train.networks import PretextNetwork
+from edge_ecg_train.pretext import PretextConfig, run_pretext
+from edge_ecg_train.pretext_trainer import PretextTrainer, scores
+from edge_ecg_train.sampling import batch_rows, split_people, step_seed
+from edge_ecg_train.store import WindowStore
+from edge_ecg_train.transforms import VERSIONS
+
+FP32 = Execution(device="cpu", precision="fp32")
+TINY = PretextConfig(steps=4, batch_windows=2, versions=2, holdout=0.0, evaluate_every=0)
+
+
+def encoder(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / "encoder.npz") as arrays:
+        return dict(arrays)
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_every_epoch_shows_each_window_once():
+    rows = np.arange(100, 110)
+    seen = np.concatenate([batch_rows(rows, step, 4, seed=3) for step in range(10)])
+    epochs = seen.reshape(4, 10)
+    assert all(sorted(epoch) == rows.tolist() for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    # A batch larger than an epoch goes on into the next ones.
+    assert np.array_equal(batch_rows(rows, 0, 40, seed=3), seen)
+    assert not np.array_equal(batch_rows(rows, 0, 40, seed=4), seen)
+
+
+def test_people_are_held_out_whole():
+    subjects = np.repeat([f"p{i}" for i in range(20)], 3)
+    training, held_out = split_people(subjects, 0.1, seed=0)
+    assert len(training) + len(held_out) == 60
+    assert len(set(subjects[held_out])) == 2
+    assert not set(subjects[held_out]) & set(subjects[training])
+    assert len(split_people(subjects, 0.0, seed=0)[1]) == 0
+    assert len(set(subjects[split_people(subjects, 0.001, seed=0)[1]])) == 1
+    assert len(set(subjects[split_people(subjects, 0.999, seed=0)[0]])) == 1
+    assert len(split_people(subjects[:3], 0.5, seed=0)[1]) == 0  # one person only
+
+
+def test_step_seeds_differ():
+    seeds = {step_seed(seed, step) for seed in range(5) for step in range(200)}
+    assert len(seeds) == 1000
+    assert max(seeds) < 2**63
+
+
+def test_learning_rate_of_steps():
+    config = PretextConfig(steps=100, learning_rate=1.0, lr_factor=0.5, lr_every=40)
+    assert [config.rate(step) for step in (0, 39, 40, 80)] == [1.0, 1.0, 0.5, 0.25]
+    cooled = replace(config, cooldown_steps=10)
+    assert cooled.rate(89) == 0.25
+    assert cooled.rate(95) == pytest.approx(0.25 * 0.5)
+    assert cooled.rate(99) == pytest.approx(0.25 * 0.1)
+
+
+def test_resumed_run_equals_uninterrupted_one(tmp_path, store):
+    config = replace(TINY, holdout=0.2, evaluation_windows=2, evaluate_every=2)
+    run_pretext(store.windows, store.subject, config, tmp_path / "whole", execution=FP32)
+    times = iter(range(0, 10**6, 61))  # each look at the clock is a minute later
+    hasty = Session(max_minutes=2.5, clock=lambda: float(next(times)))
+    sessions = 0
+    finished = False
+    while not finished:
+        entry = run_pretext(
+            store.windows, store.subject, config, tmp_path / "parts",
+            execution=FP32, session=hasty, resume=True,
+        )  # fmt: skip
+        finished = entry["finished"]
+        sessions += 1
+    assert sessions > 1
+    assert same(encoder(tmp_path / "whole"), encoder(tmp_path / "parts"))
+    whole, parts = (
+        json.loads((tmp_path / n / "run.json").read_text())["pretext"] for n in ("whole", "parts")
+    )
+    assert whole["history"] == parts["history"]
+    assert len(whole["history"]) == 2
+
+
+def test_micro_batches_change_nothing_but_rounding(store):
+    networks = []
+    for size in (3, 100):
+        machine = prepare_machine(Execution("cpu", "fp32", micro_batch_signals=size))
+        config = replace(TINY, dropout=0.0, versions=7)
+        trainer = PretextTrainer(store.windows, np.arange(48), np.arange(0), config, machine)
+        trainer.advance()
+        networks.append(trainer.network)
+    for one, other in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        assert torch.allclose(one.grad, other.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_it_learns(tmp_path, store):
+    losses = []
+    config = PretextConfig(
+        steps=60,
+        batch_windows=1,
+        versions=7,
+        dropout=0.0,
+        holdout=0.2,
+        evaluation_windows=8,
+        evaluate_every=0,
+    )
+    session = Session(observe=lambda step: losses.append(step.loss))
+    entry = run_pretext(
+        store.windows, store.subject, config, tmp_path / "run", execution=FP32, session=session
+    )
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:5])
+    of_people_held_out = entry["history"][-1]["balanced_accuracy"]
+    assert of_people_held_out["negate"] > 0.75
+    assert np.mean([of_people_held_out[task] for task in ("noise", "negate", "flip", "permute")]) > 0.7
+    assert entry["people"] == 5
+    assert entry["windows"] == 40
+    assert entry["held_out_windows"] == 8
+
+
+def test_bfloat16_follows_float32(tmp_path, store):
+    curves = {}
+    for precision in ("fp32", "bf16"):
+        curve: list[float] = []
+        run_pretext(
+            store.windows, store.subject, replace(TINY, steps=3), tmp_path / precision,
+            execution=Execution("cpu", precision),
+            session=Session(observe=lambda step, curve=curve: curve.append(step.loss)),
+        )  # fmt: skip
+        curves[precision] = curve
+    assert curves["bf16"] == pytest.approx(curves["fp32"], rel=0.03)
+    assert encoder(tmp_path / "bf16")["conv1.weight"].dtype == np.float32
+
+
+def test_scores_against_counting():
+    labels = torch.tensor([0, 0, 1, 2, 3, 4, 5, 6])
+    logits = torch.full((8, 7), -1.0)
+    logits[0, 0] = 1.0  # one of two originals is found
+    logits[2, 0] = 1.0  # and one of the six others is taken for one
+    measured = scores(logits, labels)
+    assert measured["accuracy"]["original"] == pytest.approx(6 / 8)
+    assert measured["balanced_accuracy"]["original"] == pytest.approx((1 / 2 + 5 / 6) / 2, abs=1e-4)
+    assert measured["accuracy"]["flip"] == pytest.approx(7 / 8)
+    assert measured["balanced_accuracy"]["flip"] == 0.5
+    assert list(measured["accuracy"]) == list(VERSIONS)
+
+
+def test_run_json_says_what_was_trained(tmp_path, store):
+    run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32, facts={"datasets": ["x"]})
+    facts = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert facts["name"] == "r"
+    assert facts["encoder"]["parameters"] == 329_152
+    assert facts["pretext"]["config"]["transforms"]["warp_pieces"] == 9
+    assert facts["pretext"]["datasets"] == ["x"]
+    assert facts["pretext"]["steps"] == 4
+    assert facts["pretext"]["finished"] is True
+    assert any((tmp_path / "r" / "tensorboard").iterdir())
+
+
+def test_second_run_in_a_folder_needs_resume(tmp_path, store):
+    run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32)
+    before = encoder(tmp_path / "r")
+    with pytest.raises(DataError, match="--resume"):
+        run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32)
+    longer = replace(TINY, steps=5)
+    run_pretext(store.windows, store.subject, longer, tmp_path / "r", execution=FP32, resume=True)
+    assert not same(before, encoder(tmp_path / "r"))
+
+
+def test_resume_refuses_another_experiment(tmp_path, store):
+    run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32)
+    changed = replace(TINY, batch_windows=3)
+    with pytest.raises(DataError, match="batch_windows was 2, is 3"):
+        run_pretext(store.windows, store.subject, changed, tmp_path / "r", execution=FP32, resume=True)
+    with pytest.raises(DataError, match="other windows"):
+        run_pretext(store.windows[:40], store.subject[:40], TINY, tmp_path / "r", execution=FP32, resume=True)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])
+def test_damaged_checkpoint_is_refused(tmp_path, store, damage):
+    run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32)
+    place = tmp_path / "r" / "checkpoint.pt"
+    place.write_bytes(place.read_bytes()[:5000] if damage is None else damage)
+    with pytest.raises(DataError, match="cannot be read"):
+        run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [({"steps": 0}, UsageError), ({"versions": 8}, UsageError), ({"holdout": 1.0}, UsageError)],
+)
+def test_senseless_settings_are_refused(tmp_path, store: WindowStore, changes, error):
+    with pytest.raises(error):
+        run_pretext(store.windows, store.subject, replace(TINY, **changes), tmp_path / "r", execution=FP32)
+    assert not (tmp_path / "r").exists()
+
+
+def test_wrong_windows_are_refused(tmp_path, store):
+    with pytest.raises(DataError, match="2560"):
+        run_pretext(store.windows[:, :2000], store.subject, TINY, tmp_path / "r")
+    with pytest.raises(DataError, match="subject names"):
+        run_pretext(store.windows, store.subject[:-1], TINY, tmp_path / "r")
+    with pytest.raises(DataError, match="too few"):
+        run_pretext(store.windows[:1], store.subject[:1], TINY, tmp_path / "r")
+
+
+def test_dropout_is_off_when_evaluating(store):
+    machine = prepare_machine(FP32)
+    trainer = PretextTrainer(store.windows, np.arange(40), np.arange(40, 48), TINY, machine)
+    first, second = trainer.evaluate(), trainer.evaluate()
+    assert first == second
+    assert isinstance(trainer.network, PretextNetwork)
+    assert not trainer.network.training
