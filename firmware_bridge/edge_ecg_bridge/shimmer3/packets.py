@@ -2,13 +2,16 @@
 
 A packet is ``00``, a 24-bit time stamp, the channels, and the CRC if it is on. ``00`` is also the sign
 byte of every small sample, so it proves nothing. What proves a packet is its time: a stamp lies a whole
-number of sampling intervals after the last one, and without CRC it must be followed by a packet of which
-the same holds. A packet that steps back in time is refused: unwrapping it would shift all later time.
+number of sampling intervals after the last one. Without CRC it must also be followed, at once or after
+others, by one exactly one interval later, or by a message; so each packet comes one packet late, and one
+with a hole in its middle is refused. A packet that steps back in time is refused: unwrapping it would shift
+all later time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +35,16 @@ _HEAD = 4
 _UNUSED_STATUS_BITS = 0x60
 # Beyond half a turn of the counter a step forward cannot be told from one back.
 _MAX_STEP = STAMP_MODULUS // 2
+_STATUS_HEAD = bytes((IN_STREAM_RESPONSE, STATUS_RESPONSE))
+_LONGEST_MESSAGE = 8
+
+
+class _Verdict(Enum):
+    """Whether something stands at the buffer's start; WAIT when only more bytes can tell."""
+
+    NO = 0
+    YES = 1
+    WAIT = 2
 
 
 @dataclass(frozen=True)
@@ -113,19 +126,13 @@ class PacketFramer:
         """Take bytes in any pieces, return what is certain by now."""
         self._buffer += data
         out: list[PacketRun | Status | Ack] = []
-        while self._buffer:
-            if not self._aligned and not self._search():
+        while self._buffer and (self._aligned or self._search()):
+            verdict = self._take_packets(out)
+            if verdict is _Verdict.NO:
+                verdict = self._take_message(out)
+            if verdict is _Verdict.WAIT:
                 break
-            if self._take_packets(out):
-                continue
-            if len(self._buffer) >= self._size and self._waits_for_next():
-                break
-            wait, message = self._message()
-            if message is not None:
-                out.append(message)
-            elif wait:
-                break
-            else:
+            if verdict is _Verdict.NO:
                 self._give_up_packet()
         return out
 
@@ -154,26 +161,26 @@ class PacketFramer:
         forward: BoolArray = (steps > 0) & (steps < _MAX_STEP) & (steps % self._ticks == 0)
         return forward
 
-    def _take_packets(self, out: list[PacketRun | Status | Ack]) -> bool:
-        """Move the acceptable packets at the buffer's start to ``out``; False when the first is not."""
+    def _take_packets(self, out: list[PacketRun | Status | Ack]) -> _Verdict:
+        """Move the packets at the buffer's start to ``out``, as many as are proven."""
         rows = self._rows()
         if not len(rows):
-            return False
+            return _Verdict.NO if self._buffer[0] != PACKET else _Verdict.WAIT
         good = self._well_formed(rows)
         stamps = self._stamps(rows)
         before = stamps[0] - self._ticks if self._stamp is None else self._stamp
         steps = np.diff(stamps, prepend=before) % STAMP_MODULUS
         good &= self._forward(steps)
-        accepted = good.copy()
-        if not self._crc_bytes:
-            expected = steps == self._ticks
-            confirmed = np.append(good[1:], False)
-            if self._stamp is None:  # nothing to expect yet: only an exact pair is proof
-                confirmed[0] = expected[0] = len(rows) > 1 and good[1] and expected[1]
-            accepted &= expected | confirmed
-        count = len(rows) if accepted.all() else int(np.argmin(accepted))
+        count = len(rows) if good.all() else int(np.argmin(good))
+        verdict = _Verdict.NO
+        if count and not self._crc_bytes:
+            verdict = self._followed(count, len(rows))
+            if verdict is not _Verdict.YES:
+                # The last step of exactly one interval proves the packet before it, and so all before that.
+                exact = np.flatnonzero(steps[1:count] == self._ticks)
+                count = int(exact[-1]) + 1 if len(exact) else 0
         if not count:
-            return False
+            return verdict
         lost = steps[:count] // self._ticks - 1
         edges = [0, *(np.flatnonzero(lost[1:]) + 1).tolist(), count]
         for begin, end in pairwise(edges):
@@ -182,18 +189,17 @@ class PacketFramer:
             self._next += gap + end - begin
         self._stamp = int(stamps[count - 1])
         del self._buffer[: count * self._size]
-        return True
+        return _Verdict.YES
 
-    def _waits_for_next(self) -> bool:
-        """Whether the packet at the buffer's start only lacks its successor to be believed."""
-        if self._crc_bytes or len(self._buffer) >= 2 * self._size:
-            return False
-        rows = self._rows()
-        if self._stamp is None:
-            return bool(self._well_formed(rows)[0])
-        return bool(
-            (self._well_formed(rows) & self._forward((self._stamps(rows) - self._stamp) % STAMP_MODULUS))[0]
-        )
+    def _followed(self, count: int, rows: int) -> _Verdict:
+        """Whether a message stands behind the first ``count`` packets, the last of which has no successor."""
+        if count < rows and self._buffer[count * self._size] == PACKET:
+            return _Verdict.NO
+        rest = bytes(self._buffer[count * self._size :][:_LONGEST_MESSAGE])
+        if not rest or rest[0] == PACKET:
+            return _Verdict.WAIT
+        size = self._message_size(rest)
+        return _Verdict.NO if size is None else _Verdict.YES if 0 < size <= len(rest) else _Verdict.WAIT
 
     def _give_up_packet(self) -> None:
         self.packets_rejected += 1
@@ -210,54 +216,55 @@ class PacketFramer:
 
     # -- between packets -------------------------------------------------------------------------------
 
-    def _message(self) -> tuple[bool, Status | Ack | None]:
-        """Read an ACK or a status message at the buffer's start: (wait for more bytes, message)."""
-        buffer = bytes(self._buffer[:8])
-        if buffer[0] == PACKET:
-            return len(self._buffer) < self._size, None
-        if self.expects_ack and buffer[0] == ACK:
-            size = 1 + self._crc_bytes
-            if len(buffer) < size:
-                return True, None
-            if intact(buffer[:size], self._crc_bytes):
-                del self._buffer[:size]
-                self.expects_ack = False
-                return False, Ack()
-        at = 1 if buffer[0] == ACK else 0
-        head = bytes((IN_STREAM_RESPONSE, STATUS_RESPONSE))
-        if not head.startswith(buffer[at : at + 2]):
-            return False, None
-        size = at + 2 + status_bytes(self._hardware) + self._crc_bytes
-        if len(buffer) < size:
-            return True, None
-        if not intact(buffer[:size], self._crc_bytes):
-            return False, None
+    def _message_size(self, rest: bytes) -> int | None:
+        """Size of the message at the start of ``rest``; 0: more bytes will tell; None: there is none."""
+        if self.expects_ack and rest[0] == ACK:
+            return 1 + self._crc_bytes
+        at = 1 if rest[0] == ACK else 0
+        if not _STATUS_HEAD.startswith(rest[at : at + 2]):
+            return None
+        return at + 2 + status_bytes(self._hardware) + self._crc_bytes if len(rest) >= at + 2 else 0
+
+    def _take_message(self, out: list[PacketRun | Status | Ack]) -> _Verdict:
+        """Move the ACK or status message at the buffer's start to ``out``."""
+        rest = bytes(self._buffer[:_LONGEST_MESSAGE])
+        size = self._message_size(rest)
+        if size is None:
+            return _Verdict.NO
+        if not 0 < size <= len(rest):
+            return _Verdict.WAIT
+        if not intact(rest[:size], self._crc_bytes):
+            return _Verdict.NO
+        if size == 1 + self._crc_bytes:
+            self.expects_ack = False
+            out.append(Ack())
+        else:
+            out.append(Status(StatusBit(rest[3 if rest[0] == ACK else 2])))
         del self._buffer[:size]
-        return False, Status(StatusBit(buffer[at + 2]))
+        return _Verdict.YES
 
     # -- resynchronisation -----------------------------------------------------------------------------
 
     def _search(self) -> bool:
-        """Look for the next certain packet; False when more bytes are needed."""
+        """Look for the next packet proven by its CRC or by two more behind it; False when bytes lack."""
         size = self._size
         data = np.frombuffer(bytes(self._buffer), dtype=np.uint8)
-        span = size if self._crc_bytes else 2 * size
+        span = size if self._crc_bytes else 3 * size
         n = len(data) - span + 1
         if n > 0:
             windows = np.lib.stride_tricks.sliding_window_view(data, size)
-            good = np.zeros(n, dtype=bool)
-            at = np.flatnonzero(data[:n] == PACKET)
-            good[at] = self._well_formed(windows[at])
             stamps = self._stamps(windows)
+            good = data[:n] == PACKET
             if self._stamp is not None:
                 good &= self._forward((stamps[:n] - self._stamp) % STAMP_MODULUS)
             if not self._crc_bytes:
-                good &= (stamps[size : size + n] - stamps[:n]) % STAMP_MODULUS == self._ticks
-                at = np.flatnonzero(good)
-                good[at] = self._well_formed(windows[at + size])
-            if good.any():
-                self._drop(int(np.argmax(good)))
-                self._aligned = True
-                return True
+                second, third = stamps[size : size + n], stamps[2 * size : 2 * size + n]
+                good &= (second - stamps[:n]) % STAMP_MODULUS == self._ticks
+                good &= self._forward((third - second) % STAMP_MODULUS)
+            for at in np.flatnonzero(good).tolist():
+                if self._well_formed(windows[at : at + span - size + 1 : size]).all():
+                    self._drop(at)
+                    self._aligned = True
+                    return True
         self._drop(max(n, 0))
         return False
