@@ -123,11 +123,11 @@ def _head_config(facts: Mapping[str, Any], task: str) -> HeadConfig:
         ) from None
 
 
-def _pretext_datasets(facts: Mapping[str, Any]) -> list[str] | None:
+def _pretext_datasets(facts: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     entries = facts.get("pretext", {}).get("datasets")
     if entries is None:
         return None
-    return [entry["name"] if isinstance(entry, dict) else str(entry) for entry in entries]
+    return [entry if isinstance(entry, dict) else {"name": str(entry)} for entry in entries]
 
 
 def _command(args: argparse.Namespace, task: str) -> str:

@@ -27,7 +27,21 @@ def evaluated(fake_data: Any, tmp_path: Path) -> tuple[Evaluation, WindowStore]:
 
 
 def _card(evaluated: tuple[Evaluation, WindowStore], pretext: list[str] | None) -> dict[str, Any]:
-    return make_card(*evaluated, pretext, "edge-ecg evaluate RUN STORE")
+    sources = None if pretext is None else [_entry(name) for name in pretext]
+    return make_card(*evaluated, sources, "edge-ecg evaluate RUN STORE")
+
+
+def _entry(name: str) -> dict[str, Any]:
+    """What a store, and so a run, says of a data set."""
+    one = DATASETS[name]
+    return {
+        "name": name,
+        "title": one.title,
+        "licence": one.licence,
+        "citation": one.citation,
+        "url": one.url,
+        "windows": 7,
+    }
 
 
 def test_the_numbers_are_the_evaluations(evaluated: tuple[Evaluation, WindowStore]) -> None:
@@ -59,7 +73,8 @@ def test_every_number_stands_in_the_text(evaluated: tuple[Evaluation, WindowStor
         "(leaks)",
         "Zyma",
         "ODC-BY-1.0",
-        "qtdb, mitdb",
+        "Laguna",
+        "Moody",
     ):
         assert words in text
     assert "edge-ecg evaluate RUN STORE" in text
@@ -79,8 +94,28 @@ def test_an_encoder_that_saw_the_tested_people(
     assert ("not recorded" in said) == (warning == "is not recorded")
 
 
-def test_random_embeddings_are_said_not_to_be_better(evaluated: tuple[Evaluation, WindowStore]) -> None:
-    assert any("not shown to be better" in line for line in warnings_of(_card(evaluated, [])))
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-0.1, 0.1, "neither is shown to be better"),
+        (None, None, "neither is shown to be better"),
+        (0.01, 0.1, "the encoder is better than three"),
+        (-0.1, -0.01, "three heart-rate features are better"),
+    ],
+)
+def test_the_verdict_follows_the_paired_interval(
+    evaluated: tuple[Evaluation, WindowStore], low: float | None, high: float | None, said: str
+) -> None:
+    card = _card(evaluated, [])
+    card["encoder_minus_heart_rate"] = {"none": {"auc": {"value": 0.0, "low": low, "high": high}}}
+    verdicts = [line for line in warnings_of(card) if line.startswith("Personal baseline none: ")]
+    assert len(verdicts) == 1
+    assert said in verdicts[0]
+
+
+def test_a_source_known_by_name_only(evaluated: tuple[Evaluation, WindowStore]) -> None:
+    card = make_card(*evaluated, [{"name": "mine"}], "edge-ecg evaluate RUN STORE")
+    assert "- mine" in markdown("small", [card]).splitlines()
 
 
 def test_the_limits_of_the_data_are_on_the_card(evaluated: tuple[Evaluation, WindowStore]) -> None:

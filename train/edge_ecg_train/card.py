@@ -8,7 +8,6 @@ from typing import Any
 from .evaluate import (
     ENCODER,
     HEART,
-    NO_CALIBRATION,
     PEOPLE_SPLIT,
     SPREAD,
     WINDOW_FOLDS,
@@ -31,7 +30,10 @@ SPLIT_NAMES = {
 
 
 def make_card(
-    evaluation: Evaluation, store: WindowStore, pretext_datasets: Sequence[str] | None, command: str
+    evaluation: Evaluation,
+    store: WindowStore,
+    pretext_datasets: Sequence[Mapping[str, Any]] | None,
+    command: str,
 ) -> dict[str, Any]:
     """One task's entry of a card, as plain values.
 
@@ -40,12 +42,14 @@ def make_card(
     evaluation, store:
         The numbers, and the windows they were measured on.
     pretext_datasets:
-        Names of the data sets that the encoder was pretrained on; None when the run does not say.
+        The data sets that the encoder was pretrained on, each with its name and, for attribution, title,
+        licence, citation and url; None when the run does not say.
     command:
         What makes these numbers again.
 
     """
     first = evaluation.results[0]
+    pretrained = None if pretext_datasets is None else [_source(entry) for entry in pretext_datasets]
     labelled = [entry for entry in store.info["datasets"] if entry["windows"]]
     return {
         "task": evaluation.task,
@@ -64,8 +68,10 @@ def make_card(
             "interval": "95 %, bootstrap over people",
             "draws": evaluation.draws,
             "seed": evaluation.seed,
-            "encoder_pretrained_on": None if pretext_datasets is None else list(pretext_datasets),
-            "encoder_saw_tested_people": _saw_tested_people(store, pretext_datasets or ()),
+            "encoder_pretrained_on": pretrained,
+            "encoder_saw_tested_people": bool(
+                {entry["name"] for entry in labelled} & {entry["name"] for entry in pretrained or ()}
+            ),
         },
         "results": [_result(one) for one in evaluation.results],
         "encoder_minus_heart_rate": {
@@ -76,9 +82,8 @@ def make_card(
     }
 
 
-def _saw_tested_people(store: WindowStore, pretext_datasets: Sequence[str]) -> bool:
-    tested = {entry["name"] for entry in store.info["datasets"] if entry["windows"]}
-    return bool(tested & set(pretext_datasets))
+def _source(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("name", "title", "licence", "citation", "url") if name in entry}
 
 
 def _result(result: Result) -> dict[str, Any]:
@@ -109,10 +114,22 @@ def warnings_of(card: Mapping[str, Any]) -> list[str]:
             "The encoder was pretrained, without labels, on the data set that it is tested on: tested people "
             "were not new to it."
         )
-    auc = card["encoder_minus_heart_rate"].get(NO_CALIBRATION, {}).get("auc")
-    if auc and auc["low"] is not None and auc["low"] <= 0.0:
-        lines.append("The encoder is not shown to be better than three heart-rate features on these people.")
+    lines += [
+        _verdict(calibration, one["auc"]) for calibration, one in card["encoder_minus_heart_rate"].items()
+    ]
     return lines
+
+
+def _verdict(calibration: str, difference: Mapping[str, float | None]) -> str:
+    """What the paired interval of the AUC allows to say."""
+    low, high = difference["low"], difference["high"]
+    if low is None or high is None or low <= 0.0 <= high:
+        said = "on these people neither is shown to be better, the encoder or three heart-rate features"
+    elif low > 0.0:
+        said = "the encoder is better than three heart-rate features"
+    else:
+        said = "three heart-rate features are better than the encoder"
+    return f"Personal baseline {calibration}: {said}."
 
 
 def markdown(name: str, cards: Sequence[Mapping[str, Any]]) -> str:
@@ -139,12 +156,19 @@ def markdown(name: str, cards: Sequence[Mapping[str, Any]]) -> str:
         lines += ["", *_difference_lines(card), *_spread_lines(card), "", "Know before use:", ""]
         lines += [f"- {line}" for line in warnings_of(card)]
         lines += ["", "Measured on:", ""]
-        lines += [
-            f"- {one['title']} ({one['licence']}). {one['citation']} {one['url']}" for one in card["datasets"]
-        ]
-        pretrained = ", ".join(protocol["encoder_pretrained_on"] or ["not recorded"])
-        lines += ["", f"Encoder pretrained on: {pretrained}. Made by `{card['command']}`.", ""]
+        lines += [_attribution(one) for one in card["datasets"]]
+        lines += ["", "Encoder pretrained, without labels, on:", ""]
+        sources = protocol["encoder_pretrained_on"]
+        lines += ["- not recorded"] if sources is None else [_attribution(one) for one in sources]
+        lines += ["", f"Made by `{card['command']}`.", ""]
     return "\n".join(lines)
+
+
+def _attribution(source: Mapping[str, Any]) -> str:
+    """One line of a list: who is to be named."""
+    if "title" not in source:
+        return f"- {source['name']}"
+    return f"- {source['title']} ({source['licence']}). {source['citation']} {source['url']}"
 
 
 def _difference_lines(card: Mapping[str, Any]) -> list[str]:
