@@ -110,7 +110,7 @@ def _existing(path: Path) -> Path:
         if not path.is_file():
             raise DataError(f"{path} is not a file.", remedy="Give a port without file: in front of it.")
         header = path.with_suffix(".hea")
-        if path.suffix.lower() in (".dat", ".xyz") and header.is_file():
+        if path.suffix.lower() in (".dat", ".xyz", ".mat") and header.is_file():
             return header
     return path
 

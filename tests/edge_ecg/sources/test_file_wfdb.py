@@ -225,3 +225,11 @@ def test_several_samples_a_frame_and_a_byte_offset(tmp_path: Path) -> None:
     with open_source(f"file:{tmp_path / 'r.hea'}?speed=max") as source:
         assert source.info.fs_hz == 250
     np.testing.assert_allclose(play(f"file:{tmp_path / 'r.hea'}?speed=max")[0], ecg)
+
+
+def test_the_challenge_2017_layout(tmp_path: Path) -> None:
+    """Its signal files are MATLAB 4 matrices: a header of 24 bytes, then format 16."""
+    (tmp_path / "A1.mat").write_bytes(bytes(24) + np.array([0, 1000, -500], "<i2").tobytes())
+    (tmp_path / "A1.hea").write_text("A1 1 300 3\nA1.mat 16+24 1000/mV 16 0 0 500 0 ECG\n")
+    for name in ("A1.hea", "A1.mat", "A1"):
+        np.testing.assert_allclose(play(f"file:{tmp_path / name}?speed=max")[0], [0, 1, -0.5])
