@@ -67,7 +67,7 @@ def modem_manager(host: Host) -> Check | None:
         return None
     return warn(
         "ModemManager",
-        "ModemManager runs; it opens new serial ports for half a minute and writes to them.",
+        "ModemManager runs; it opens every new serial port and writes modem commands to it.",
         "sudo systemctl disable --now ModemManager",
     )
 
