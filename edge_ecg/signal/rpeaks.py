@@ -51,6 +51,8 @@ def detect_r_peaks(ecg_mv: FloatArray, fs_hz: float) -> IndexArray:
     none, or less than half a second of signal.
 
     """
+    if len(ecg_mv) < fs_hz / 2:
+        return np.zeros(0, dtype=np.int64)
     return QrsBand(ecg_mv, fs_hz).r_peaks()
 
 
@@ -62,7 +64,7 @@ def heart_rate_bpm(r_peaks: IndexArray, fs_hz: float) -> float | None:
 
 
 class QrsBand:
-    """The part of a signal that QRS complexes live in, and how strong it is at each sample.
+    """The part of a signal that QRS complexes live in, and how strong it is at each sample; half a second or more.
 
     Attributes
     ----------
@@ -86,8 +88,6 @@ class QrsBand:
 
     def r_peaks(self) -> IndexArray:
         """See :func:`detect_r_peaks`."""
-        if len(self.signal) < self.fs_hz / 2:
-            return np.zeros(0, dtype=np.int64)
         candidates = _local_maxima(self.strength, round(_REFRACTORY_S * self.fs_hz))
         blocks = _Blocks(self.fs_hz, len(self.strength))
         level = blocks.around(blocks.of(self.strength).max(axis=1))[candidates]
