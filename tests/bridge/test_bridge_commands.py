@@ -46,7 +46,17 @@ def test_commands_byte_for_byte(command: bytes, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("fs_hz", "ticks"),
-    [(125, 262), (128, 256), (200, 164), (250, 131), (256, 128), (500, 66), (512, 64), (1000, 33), (1024, 32)],
+    [
+        (125, 262),
+        (128, 256),
+        (200, 164),
+        (250, 131),
+        (256, 128),
+        (500, 66),
+        (512, 64),
+        (1000, 33),
+        (1024, 32),
+    ],
 )
 def test_ticks_of_a_rate(fs_hz: float, ticks: int) -> None:
     assert commands.ticks_for(fs_hz) == ticks

@@ -46,7 +46,10 @@ def test_a_real_shimmers_bytes_give_consensys_numbers(sd_log: Path) -> None:
     stream += END
     runs = [item for at in range(0, len(stream), 997) for item in framer.feed(stream[at : at + 997])]
     packets = np.concatenate([run.packets for run in runs if isinstance(run, PacketRun)])
-    plain, calibrated = consensys(sd_log / "ecg_uncalibrated.csv.gz"), consensys(sd_log / "ecg_calibrated.csv.gz")
+    plain, calibrated = (
+        consensys(sd_log / "ecg_uncalibrated.csv.gz"),
+        consensys(sd_log / "ecg_calibrated.csv.gz"),
+    )
     assert len(packets) == len(plain) == len(calibrated) > 4000
     for channel, at in ((0, 5), (1, 8)):
         raw = counts(packets[:, at : at + 3])
@@ -58,7 +61,11 @@ def test_gaps_of_the_card_are_those_of_consensys_time_column(sd_log: Path) -> No
     data = (sd_log / "ecg.bin").read_bytes()
     rows = np.frombuffer(data[SD_HEADER_BYTES:], dtype=np.uint8).reshape(-1, 10)
     stream = np.concatenate([np.zeros((len(rows), 1), np.uint8), rows], axis=1).tobytes()
-    runs = [r for r in PacketFramer(PacketLayout.of((0x1D, 0x1E, 0x1F)), 64).feed(stream + END) if isinstance(r, PacketRun)]
+    runs = [
+        r
+        for r in PacketFramer(PacketLayout.of((0x1D, 0x1E, 0x1F)), 64).feed(stream + END)
+        if isinstance(r, PacketRun)
+    ]
     numbers = np.concatenate([run.first + np.arange(len(run.packets)) for run in runs])
     ms = consensys(sd_log / "ecg_uncalibrated.csv.gz")[:, 0]
     np.testing.assert_array_equal(numbers, np.rint((ms - ms[0]) * 0.512).astype(int))

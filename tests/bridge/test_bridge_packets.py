@@ -23,7 +23,12 @@ def make_packets(n: int, *, crc_bytes: int = 0, stamp0: int = 0x3A5580, seed: in
     """ECG with noise and a small offset, written here field by field: its sign bytes look like headers."""
     rng = np.random.default_rng(seed)
     t = np.arange(n) / 256
-    wave = 900 + 12000 * np.exp(-(((t % 0.8) - 0.4) ** 2) / 2e-4) + 800 * np.sin(2 * np.pi * t) + rng.normal(0, 150, n)
+    wave = (
+        900
+        + 12000 * np.exp(-(((t % 0.8) - 0.4) ** 2) / 2e-4)
+        + 800 * np.sin(2 * np.pi * t)
+        + rng.normal(0, 150, n)
+    )
     packets = []
     for i, value in enumerate(wave.round().astype(int).tolist()):
         body = b"\0" + ((stamp0 + i * TICKS) % 2**24).to_bytes(3, "little")
@@ -66,7 +71,7 @@ def receive(data: bytes, *, crc_bytes: int = 0, pieces: list[int] | None = None,
 
 
 def proven(whole: list[int], crc_bytes: int) -> set[int]:
-    """Of the packets that arrived whole: without CRC the one before damage cannot be told from a damaged one."""
+    """Of the whole packets, those that can be told from damaged ones: without CRC not the one before damage."""
     return set(whole) if crc_bytes else {i for i in whole if i + 1 in whole or i == max(whole)}
 
 
@@ -118,7 +123,9 @@ def test_lost_packets_are_counted_by_their_stamps(crc_bytes: int, data: st.DataO
     sent = make_packets(120, crc_bytes=crc_bytes, stamp0=2**24 - 50 * TICKS)
     lost = data.draw(st.sets(st.integers(2, 117), max_size=40))
     kept = [i for i in range(120) if i not in lost]
-    got = receive(b"".join(sent[i] for i in kept), crc_bytes=crc_bytes, pieces=data.draw(st.lists(st.integers(1, 99))))
+    got = receive(
+        b"".join(sent[i] for i in kept), crc_bytes=crc_bytes, pieces=data.draw(st.lists(st.integers(1, 99)))
+    )
     assert sorted(got.found) == kept
     assert got.wrong(sent) == []
     assert got.gaps == len(lost)
@@ -149,7 +156,7 @@ def test_without_crc_a_damaged_head_never_shifts_time(bit: int, at: int) -> None
 
 
 @pytest.mark.parametrize("crc_bytes", [0, 2])
-@pytest.mark.parametrize("again", [range(19, 20), range(10, 20), range(0, 20)])
+@pytest.mark.parametrize("again", [range(19, 20), range(10, 20), range(20)])
 def test_doubled_and_old_packets_are_refused(crc_bytes: int, again: range) -> None:
     sent = make_packets(60, crc_bytes=crc_bytes)
     stream = b"".join(sent[:20]) + b"".join(sent[i] for i in again) + b"".join(sent[20:])

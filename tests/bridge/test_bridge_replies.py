@@ -61,7 +61,10 @@ def test_refusal_battery_message_and_second_status_byte() -> None:
     assert everything(reader, data, None, 1) == [Status(StatusBit(0x21)), Nack()]
 
 
-@given(st.binary(max_size=30).filter(lambda junk: not set(junk) & {0xFF, 0xFE, 0x8A}), st.sampled_from([1, 4, 64]))
+@given(
+    st.binary(max_size=30).filter(lambda junk: not set(junk) & {0xFF, 0xFE, 0x8A}),
+    st.sampled_from([1, 4, 64]),
+)
 def test_junk_before_an_answer_is_skipped(junk: bytes, pieces: int) -> None:
     reader = ReplyReader()
     found = everything(reader, junk + b"\xff" + INQUIRY, Response.INQUIRY, pieces)
@@ -84,7 +87,9 @@ def test_firmware_payload() -> None:
     assert (firmware.kind, firmware.version, str(firmware)) == (3, (0, 15, 4), "0.15.4")
 
 
-@given(st.lists(st.binary(max_size=64), max_size=20), st.sampled_from([None, *Response]), st.sampled_from([0, 2]))
+@given(
+    st.lists(st.binary(max_size=64), max_size=20), st.sampled_from([None, *Response]), st.sampled_from([0, 2])
+)
 def test_any_bytes_end_in_messages_or_nothing(
     pieces: list[bytes], response: int | None, crc_bytes: int
 ) -> None:

@@ -1,0 +1,247 @@
+"""The text protocol: lines, units, rates, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ecg_bridge.emulators import GarbageEmulator, Shimmer3Emulator, SilentEmulator, TextEmulator
+from edge_ecg_bridge.stream import BridgeError, Ready, Samples
+from edge_ecg_bridge.synthetic import SyntheticEcg
+from edge_ecg_bridge.text import Line, LineSplitter, TextSession, TextSettings, parse_line
+
+ECG = SyntheticEcg(seed=5)
+COUNT_MV = 5000.0 / 1100.0 / 1024  # one step of the converter, at the electrodes
+
+
+def expected_mv(n: int, fs_hz: float) -> np.ndarray:
+    chunks, have = [], 0
+    for chunk in ECG(fs_hz):
+        chunks.append(chunk)
+        have += len(chunk)
+        if have >= n:
+            break
+    return np.concatenate(chunks)[:n]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"523", Line(523.0)),
+        (b" 523 ", Line(523.0)),
+        (b"-0.52", Line(-0.52, whole=False)),
+        (b"1.5e-1", Line(0.15, whole=False)),
+        (b"!", Line(None, lead_off=True)),
+        (b"1000,523", Line(523.0, 1000.0)),
+        (b"1000;523;0", Line(523.0, 1000.0)),
+        (b"1000\t523\t1", Line(523.0, 1000.0, lead_off=True)),
+        (b"1000, 523, !", Line(523.0, 1000.0, lead_off=True)),
+        (b"1000,!", Line(None, 1000.0, lead_off=True)),
+        (b"nan", None),
+        (b"inf", None),
+        (b"1e999", None),
+        (b"", None),
+        (b"hello", None),
+        (b"1,2,3,4", None),
+        (b"1,2,3", None),
+        (b"-5,3", None),
+        (b"52\xff3", None),
+        (b"\xd9\xa3", None),
+    ],
+)
+def test_lines(text: bytes, expected: Line | None) -> None:
+    assert parse_line(text) == expected
+
+
+def test_columns_as_told() -> None:
+    assert parse_line(b"523", timed=True) is None
+    assert parse_line(b"523,1", timed=False) == Line(523.0, None, lead_off=True)
+    assert parse_line(b"7,523", timed=False) is None
+
+
+@pytest.mark.parametrize("ending", ["\r", "\n", "\r\n", "\n\r", "\n\n"])
+@given(pieces=st.lists(st.integers(1, 9), max_size=40))
+@settings(max_examples=25)
+def test_line_endings_in_any_pieces(ending: str, pieces: list[int]) -> None:
+    data = ("12" + ending + "".join(f"{i}{ending}" for i in range(100, 140))).encode()
+    splitter, at, lines, sizes = LineSplitter(), 0, [], iter(pieces)
+    while at < len(data):
+        size = next(sizes, 50)
+        lines += splitter.feed(data[at : at + size])
+        at += size
+    assert lines == [str(i).encode() for i in range(100, 140)]  # the first line may have been cut
+
+
+def test_endless_line_takes_no_memory() -> None:
+    splitter = LineSplitter()
+    splitter.feed(b"1\n")
+    for _ in range(1000):
+        assert splitter.feed(b"7" * 1000) == []
+        assert len(splitter._rest) <= 1256
+    assert splitter.feed(b"7\n8\n") == [b"?", b"8"]
+
+
+@pytest.mark.parametrize("line", ["adc", "ms,adc", "us,adc", "mv"])
+@pytest.mark.parametrize("fs_hz", [125.0, 250.0, 500.0])
+def test_a_board_is_read_as_it_is(converse: Callable, line: str, fs_hz: float) -> None:
+    device = TextEmulator(ECG, fs_hz=fs_hz, line=line, banner="AD8232 ready", clock0=2**32 - 3_000_000)
+    said = converse(TextSession(), device, until_s=12.0)
+    assert said.ready.fs_hz == pytest.approx(fs_hz, rel=2e-4 if line == "us,adc" else 1e-2)
+    assert said.ready.details["unit"] == ("mv" if line == "mv" else "adc")
+    n = len(said.ecg_mv)
+    assert said.numbers.tolist() == list(range(n))
+    assert n >= (12.0 - 1.1) * fs_hz
+    truth = expected_mv(device.lines_sent, fs_hz)[-n:]
+    assert np.abs(said.ecg_mv - truth).max() <= (1e-4 if line == "mv" else COUNT_MV / 2 * 1.001)
+
+
+def test_counted_rate_that_is_not_a_usual_one(converse: Callable) -> None:
+    said = converse(TextSession(), TextEmulator(ECG, fs_hz=171.0), until_s=8.0)
+    assert said.ready.fs_hz == pytest.approx(171.0, rel=0.01)
+    assert said.ready.details["rate"] == "counted"
+
+
+def test_rate_as_told(converse: Callable) -> None:
+    said = converse(TextSession(TextSettings(fs_hz=248.0)), TextEmulator(ECG), until_s=3.0)
+    assert (said.ready.fs_hz, said.ready.details["rate"]) == (248.0, "given")
+
+
+@pytest.mark.parametrize("fs_hz", [50.0, 5000.0])
+def test_impossible_rates(converse: Callable, fs_hz: float) -> None:
+    with pytest.raises(BridgeError, match="lines a second; the ECG needs 100 to 4000"):
+        converse(TextSession(), TextEmulator(ECG, fs_hz=fs_hz), until_s=20.0)
+
+
+@pytest.mark.parametrize("line", ["ms,adc", "us,adc"])
+@pytest.mark.parametrize("fs_hz", [200.0, 250.0, 360.0])
+def test_losses_show_in_the_time_column(converse: Callable, line: str, fs_hz: float) -> None:
+    device = TextEmulator(ECG, fs_hz=fs_hz, line=line, loss=0.02, seed=1)
+    said = converse(TextSession(), device, until_s=30.0)
+    total = device.lines_sent + device.lines_lost
+    truth = expected_mv(total, fs_hz)
+    offset = total - 1 - said.numbers[-1]  # lines of the settling second
+    assert said.lost > 50
+    assert np.abs(said.ecg_mv - truth[said.numbers + offset]).max() <= COUNT_MV
+
+
+def test_time_steps_back_and_doubled_lines_are_refused() -> None:
+    session = TextSession(TextSettings(fs_hz=250.0, time="ms"))
+    lines = [f"{4 * i},{i % 1000}" for i in range(1000)]
+    lines[800:800] = lines[790:800]
+    samples = feed(session, lines)
+    numbers = np.concatenate([block.first_sample + np.arange(len(block.ecg_mv)) for block in samples])
+    assert numbers.tolist() == list(range(len(numbers)))
+    assert session.lines_skipped == 10
+
+
+def feed(session: TextSession, lines: list[str], *, per_s: float = 250.0) -> list[Samples]:
+    """Let lines arrive one by one at their rate; return the samples."""
+    session.start(0.0)
+    session.receive(b"\n", 0.0)
+    found: list[Samples] = []
+    for i, line in enumerate(lines):
+        session.receive(line.encode() + b"\r\n", i / per_s)
+        found += [event for event in session.events() if isinstance(event, Samples)]
+    return found
+
+
+def test_lead_off_lines_hold_their_place(converse: Callable) -> None:
+    device = TextEmulator(ECG, electrode_off=lambda t_s: 8.0 <= t_s < 9.0)
+    said = converse(TextSession(), device, until_s=12.0)
+    off = np.concatenate([block.lead_off for block in said.samples])
+    assert off.sum() == 250
+    assert said.numbers.tolist() == list(range(len(off)))
+    held = said.ecg_mv[off]
+    assert (held == said.ecg_mv[np.flatnonzero(off)[0] - 1]).all()
+    assert np.isfinite(said.ecg_mv).all()
+
+
+def test_unreadable_lines_are_lost_samples() -> None:
+    session = TextSession(TextSettings(fs_hz=250.0))
+    lines = [str(i % 1000) for i in range(1000)]
+    lines[500] = "nan"
+    lines[600] = "6x0"
+    samples = feed(session, lines)
+    assert [block.gap_before for block in samples if block.gap_before] == [1, 1]
+    assert session.lines_skipped == 2
+
+
+def test_a_pause_without_time_column_is_a_gap(converse: Callable) -> None:
+    session, device = TextSession(TextSettings(fs_hz=250.0)), TextEmulator(ECG)
+    said = converse(session, device, until_s=4.0)
+    pause = SilentEmulator()
+    converse(session, pause, until_s=6.0, result=said)
+    device.bytes_to_send(said.now_s)  # printed to nobody
+    converse(session, device, until_s=8.0, result=said)
+    assert said.lost == pytest.approx(500, abs=10)
+
+
+def test_settings_of_converter_and_saturation() -> None:
+    session = TextSession(TextSettings(fs_hz=250.0, adc_bits=12, vref=3.3, gain=100.0))
+    samples = feed(session, ["0", "1024", "4095", "2048"] * 200)
+    ecg, saturated = (np.concatenate([getattr(s, name) for s in samples]) for name in ("ecg_mv", "saturated"))
+    np.testing.assert_allclose(ecg[:4], [-16.5, -8.25, 33.0 * (4095 / 4096 - 0.5), 0.0])
+    assert saturated[:4].tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mv", 1.0), ("uv", 1e-3), ("v", 1e3)])
+def test_units(unit: str, factor: float) -> None:
+    samples = feed(TextSession(TextSettings(fs_hz=250.0, unit=unit)), ["12"] * 500)
+    assert samples[0].ecg_mv[0] == 12 * factor
+
+
+def test_counts_that_do_not_fit_the_converter() -> None:
+    with pytest.raises(BridgeError, match=r"2048.*no count of a 10-bit converter.*adc_bits=12"):
+        feed(TextSession(TextSettings(fs_hz=250.0)), ["2048"] * 500)
+
+
+@pytest.mark.parametrize(
+    ("device", "what"),
+    [
+        (SilentEmulator(), "No bytes from the board for 5 s"),
+        (Shimmer3Emulator(ECG), "No bytes from the board for 5 s.*leave out --device"),
+        (GarbageEmulator(), "no line of numbers for 5 s.*the bytes .*baud=9600"),
+    ],
+    ids=["silent", "shimmer", "garbage"],
+)
+def test_what_is_no_text_board_is_named(converse: Callable, device: object, what: str) -> None:
+    with pytest.raises(BridgeError, match=what):
+        converse(TextSession(), device, until_s=20.0)
+
+
+def documented(error: BridgeError) -> None:
+    assert error.what
+    assert error.remedy
+
+
+@given(
+    pieces=st.lists(
+        st.one_of(st.binary(max_size=80), st.from_regex(rb"[0-9,;.!\r\n-]{0,60}", fullmatch=True))
+    ),
+    time=st.sampled_from(["auto", "ms", "us", "none"]),
+    fs_hz=st.sampled_from([None, 250.0]),
+)
+@settings(max_examples=150)
+def test_any_bytes_give_finite_samples_or_documented_errors(
+    pieces: list[bytes], time: str, fs_hz: float | None
+) -> None:
+    session = TextSession(TextSettings(fs_hz=fs_hz, time=time))
+    session.start(0.0)
+    next_sample, now_s = 0, 0.0
+    try:
+        for piece in pieces:
+            now_s += 0.2
+            session.receive(piece, now_s)
+            session.on_time(now_s)
+            for event in session.events():
+                if isinstance(event, Ready):
+                    continue
+                assert np.isfinite(event.ecg_mv).all()
+                assert event.first_sample == next_sample + event.gap_before
+                next_sample = event.first_sample + len(event.ecg_mv)
+    except BridgeError as error:
+        documented(error)
