@@ -64,7 +64,7 @@ def heart_rate_bpm(r_peaks: IndexArray, fs_hz: float) -> float | None:
 
 
 class QrsBand:
-    """The part of a signal that QRS complexes live in, and how strong it is at each sample; half a second or more.
+    """The part of a signal that QRS complexes live in, and how strong it is; of half a second or more.
 
     Attributes
     ----------
