@@ -115,12 +115,12 @@ class PtyHost:
 
     def close(self) -> None:
         """Hang up and remove the link; may be called twice."""
-        if self._master >= 0:
-            os.close(self._master)
-            self._master = -1
         if self._link is not None and self._link.is_symlink():
             self._link.unlink()
         self._link = None
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
 
     def __enter__(self) -> Self:
         return self

@@ -22,6 +22,7 @@ _MAX = 0.0
 _YES_NO = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
 # Device time of one read where nobody waits for it, and of one where somebody does.
 _BATCH_S, _LIVE_BATCH_S = 0.25, 0.05
+_MOMENT_S = 1e-3
 
 
 class VirtualTransport:
@@ -70,7 +71,7 @@ class VirtualTransport:
 
     def _pass(self, timeout_s: float, gather_s: float) -> None:
         due_s = self._emulator.next_due_s
-        wait_s = timeout_s if due_s is None else min(max(due_s - self.now(), 0.0), timeout_s)
+        wait_s = timeout_s if due_s is None else min(max(due_s - self.now(), _MOMENT_S), timeout_s)
         if self._speed == _MAX:
             self._virtual_s += wait_s + (_BATCH_S if gather_s else 0.0)
         else:

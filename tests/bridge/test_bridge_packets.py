@@ -71,7 +71,7 @@ def receive(data: bytes, *, crc_bytes: int = 0, pieces: list[int] | None = None,
 
 
 def proven(whole: list[int], crc_bytes: int) -> set[int]:
-    """Of the whole packets, those that can be told from damaged ones: without CRC not the one before damage."""
+    """Of the whole packets those that can be told from damaged ones: without CRC not the one before."""
     return set(whole) if crc_bytes else {i for i in whole if i + 1 in whole or i == max(whole)}
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edge_ecg_bridge.emulators import (
     DockEmulator,
     GarbageEmulator,
+    Reservoir,
     Shimmer3Emulator,
     SilentEmulator,
     TextEmulator,
@@ -26,13 +27,7 @@ FIRMWARES = [(0, 11, 0), (0, 13, 7), (0, 15, 4), (1, 1, 2)]
 
 
 def expected_mv(n: int, fs_hz: float = 256.0) -> np.ndarray:
-    chunks, have = [], 0
-    for chunk in ECG(fs_hz):
-        chunks.append(chunk)
-        have += len(chunk)
-        if have >= n:
-            break
-    return np.concatenate(chunks)[:n]
+    return Reservoir(ECG(fs_hz)).take(n)
 
 
 @pytest.mark.parametrize("hardware", [3, 10])

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_ecg_bridge.emulators import GarbageEmulator, Shimmer3Emulator, SilentEmulator, TextEmulator
+from edge_ecg_bridge.emulators import (
+    GarbageEmulator,
+    Reservoir,
+    Shimmer3Emulator,
+    SilentEmulator,
+    TextEmulator,
+)
 from edge_ecg_bridge.stream import BridgeError, Ready, Samples
 from edge_ecg_bridge.synthetic import SyntheticEcg
 from edge_ecg_bridge.text import Line, LineSplitter, TextSession, TextSettings, parse_line
@@ -19,13 +25,7 @@ COUNT_MV = 5000.0 / 1100.0 / 1024  # one step of the converter, at the electrode
 
 
 def expected_mv(n: int, fs_hz: float) -> np.ndarray:
-    chunks, have = [], 0
-    for chunk in ECG(fs_hz):
-        chunks.append(chunk)
-        have += len(chunk)
-        if have >= n:
-            break
-    return np.concatenate(chunks)[:n]
+    return Reservoir(ECG(fs_hz)).take(n)
 
 
 @pytest.mark.parametrize(

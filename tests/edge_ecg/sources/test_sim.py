@@ -1,0 +1,138 @@
+"""``sim:`` addresses: a virtual device in this process, by its own bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_ecg.errors import EdgeEcgError, UsageError
+from edge_ecg.samples import SampleBlock, SourceEvent
+from edge_ecg.signal.resample import Resampler
+from edge_ecg.sources import Source, open_source
+from edge_ecg.sources.recording_signal import RecordingSignal
+from edge_ecg_bridge.emulators import Reservoir
+from edge_ecg_bridge.synthetic import STORIES, SyntheticEcg
+
+
+def take(source: Source, n: int) -> np.ndarray:
+    parts, have = [], 0
+    for item in source:
+        if isinstance(item, SampleBlock):
+            parts.append(item.ecg_mv)
+            have += len(item)
+            if have >= n:
+                break
+    return np.concatenate(parts)[:n]
+
+
+@pytest.mark.parametrize(
+    ("address", "device", "fs_hz"),
+    [
+        ("sim:?speed=max", "simulated shimmer3", 256.0),
+        ("sim:shimmer3?speed=max&rate=512&firmware=0.11.0", "simulated shimmer3", 512.0),
+        ("sim:text?speed=max", "simulated text", 250.0),
+        ("sim:text?speed=max&fs=500&line=adc", "simulated text", 500.0),
+    ],
+)
+def test_kinds(address: str, device: str, fs_hz: float) -> None:
+    with open_source(address) as source:
+        assert source.info.device == device
+        assert source.info.fs_hz == pytest.approx(fs_hz, rel=1e-6)
+        assert source.info.address == address
+        assert len(take(source, 2000)) == 2000
+
+
+def test_the_signal_is_the_synthetic_one_and_the_seed_counts() -> None:
+    with open_source("sim:?speed=max&seed=9") as source:
+        ecg = take(source, 5000)
+    truth = Reservoir(SyntheticEcg(STORIES["rest-stress"], seed=9)(256.0)).take(5000)
+    assert np.abs(ecg - truth[:5000]).max() < 1e-4
+    with open_source("sim:?speed=max&seed=10") as source:
+        assert not np.array_equal(take(source, 5000), ecg)
+
+
+@pytest.mark.parametrize("device", [None, "shimmer3"])
+def test_real_time_follows_the_clock(device: str | None) -> None:
+    """A clock that runs 50 times too fast brings the samples 50 times sooner."""
+    import time
+
+    with open_source("sim:", device=device, clock=lambda: time.monotonic() * 50.0) as source:
+        begin = time.monotonic()
+        blocks = []
+        for item in source:
+            if isinstance(item, SampleBlock):
+                blocks.append(item)
+                if item.end_s > 20.0:
+                    break
+        took = time.monotonic() - begin
+    assert 0.35 < took < 5.0
+    assert sum(block.gap_before for block in blocks) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "device", "what"),
+    [
+        ("sim:cyton", None, "no virtual device 'cyton'"),
+        ("sim:text", "shimmer3", "a simulated text, not a shimmer3"),
+        ("sim:?hr=500", None, "hr=500"),
+        ("sim:?story=divorce", None, "story=divorce"),
+        ("sim:?firmware=new", None, "no firmware version"),
+        ("sim:text?line=xml", None, "no line format"),
+        ("sim:?adc_bits=12", None, "unknown option"),
+        ("sim:?from=sim:", None, "not a recording"),
+        ("sim:?speed=0", None, "speed=0"),
+    ],
+)
+def test_wrong_usage(address: str, device: str | None, what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        open_source(address, device=device)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Twelve seconds of synthetic ECG at 500 Hz, as CSV in millivolts."""
+    path = tmp_path / "rec.csv"
+    ecg = Reservoir(SyntheticEcg(seed=1)(500.0)).take(6000)
+    times = np.arange(len(ecg)) / 500.0
+    lines = [f"{t:.3f},{x:.6f}" for t, x in zip(times, ecg, strict=True)]
+    path.write_text("time_s,ecg_mv\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def read_all(source: Source) -> tuple[np.ndarray, list[str]]:
+    blocks, events = [], []
+    for item in source:
+        if isinstance(item, SourceEvent):
+            events.append(item.event)
+        else:
+            blocks.append(item.ecg_mv)
+    return np.concatenate(blocks), events
+
+
+def test_a_recording_through_the_device_is_the_recording(recording: Path) -> None:
+    with open_source(f"file:{recording}?speed=max") as source:
+        plain, _ = read_all(source)
+        resampler = Resampler(source.info.fs_hz, 256.0)
+    truth = np.concatenate([resampler.process(plain), resampler.flush()])
+    with open_source(f"sim:shimmer3?speed=max&from=file:{recording}") as source:
+        ecg, events = read_all(source)
+    assert events[0] == "connected"
+    assert events[-1] == "ended"
+    assert len(ecg) == len(truth) == 3072
+    assert np.abs(ecg - truth).max() < 1e-4  # half a step of the converter
+
+
+def test_a_recording_loops(recording: Path) -> None:
+    with open_source(f"sim:shimmer3?speed=max&loop=yes&from=file:{recording}") as source:
+        ecg = take(source, 3 * 3072)
+    np.testing.assert_array_equal(ecg[:3072], ecg[3072:6144])
+
+
+def test_a_missing_recording_is_found_at_once() -> None:
+    with pytest.raises(EdgeEcgError) as raised:
+        open_source("sim:?from=file:/nowhere/rec.edf")
+    assert raised.value.exit_code == 5
+    with pytest.raises(UsageError, match="not a recording"):
+        RecordingSignal.parse("/dev/ttyUSB0")

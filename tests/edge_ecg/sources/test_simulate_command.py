@@ -1,0 +1,156 @@
+"""``edge-ecg simulate`` as another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_ecg.errors import DeviceError
+from edge_ecg.samples import SampleBlock
+from edge_ecg.sources import open_source
+from edge_ecg.sources.pty_host import PtyHost
+from edge_ecg_bridge.emulators import Reservoir, SilentEmulator
+from edge_ecg_bridge.synthetic import SyntheticEcg
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def simulate(tmp_path: Path) -> Iterator[Start]:
+    """Start ``edge-ecg simulate``; what it started is ended and waited for."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edge_ecg", "simulate", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise AssertionError(process.communicate(timeout=10)[1])
+    return line
+
+
+def read(port: str, samples: int) -> list[SampleBlock]:
+    blocks: list[SampleBlock] = []
+    with open_source(port) as source:
+        assert source.info.fs_hz == 256.0
+        for item in source:
+            if isinstance(item, SampleBlock):
+                blocks.append(item)
+                if item.first_sample + len(item) >= samples:
+                    return blocks
+    raise AssertionError("it ended")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_virtual_shimmer_for_another_program(simulate: Start, tmp_path: Path, number: int) -> None:
+    process = simulate("shimmer3", "--pty", str(tmp_path / "ecg"), "--json", "--speed", "4")
+    told = json.loads(line_of(process))
+    assert told == {
+        "type": "port",
+        "port": str(tmp_path / "ecg"),
+        "device": "shimmer3",
+        "command": f"edge-ecg run --port {tmp_path / 'ecg'}",
+    }
+    for _ in range(2):  # the port can be opened again
+        blocks = read(told["port"], 1000)
+        assert sum(block.gap_before for block in blocks) == 0
+        ecg = np.concatenate([block.ecg_mv for block in blocks])
+        assert 0.8 < np.ptp(ecg) < 2.0
+        assert [json.loads(line_of(process))["event"] for _ in range(2)] == ["opened", "closed"]
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert [json.loads(line) for line in out.splitlines()] == [{"type": "end", "reason": "interrupted"}]
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not os.path.lexists(tmp_path / "ecg")
+
+
+def test_it_hangs_up_at_the_end_of_its_recording(simulate: Start, tmp_path: Path) -> None:
+    ecg = Reservoir(SyntheticEcg(seed=1)(250.0)).take(2500)
+    (tmp_path / "rec.csv").write_text("ecg_mv\n" + "\n".join(f"{x:.6f}" for x in ecg) + "\n")
+    process = simulate("shimmer3", "--from", "file:rec.csv?fs=250", "--speed", "5", "--firmware", "0.11.0")
+    sentence = line_of(process)
+    assert sentence.startswith("A virtual shimmer3 is at /dev/")
+    port = sentence.split(" is at ")[1].split(". Open")[0]
+    count = 0
+    with pytest.raises(DeviceError, match="unplugged"), open_source(port, device="shimmer3") as source:  # noqa: PT012
+        for item in source:
+            count += len(item) if isinstance(item, SampleBlock) else 0
+    assert count in (2559, 2560)  # without CRC the very last packet has nothing behind it to prove it
+    out, _ = process.communicate(timeout=10)
+    assert out.splitlines()[-1] == "The virtual shimmer3 has hung up: recording over."
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (("shimmer3", "--from", "file:missing.edf"), 5, "missing.edf"),
+        (("shimmer3", "--from", "/dev/ttyUSB0"), 2, "is not a recording"),
+        (("shimmer3", "--firmware", "x"), 2, "is no firmware version"),
+        (("shimmer3", "--pty", "/nowhere/x"), 3, "cannot be made"),
+        (("toaster",), 2, "toaster"),
+    ],
+)
+def test_wrong_usage(simulate: Start, arguments: tuple[str, ...], code: int, what: str) -> None:
+    process = simulate(*arguments)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert what in err
+    assert "Traceback" not in err
+
+
+def test_a_link_that_is_taken_and_one_that_was_left_behind(tmp_path: Path) -> None:
+    link = tmp_path / "ecg"
+    link.symlink_to(tmp_path / "gone")
+    with PtyHost(SilentEmulator(), link=link) as host:
+        assert os.path.realpath(host.port).startswith("/dev/")
+        with pytest.raises(DeviceError, match="exists already"):
+            PtyHost(SilentEmulator(), link=link)
+    assert not os.path.lexists(link)
+
+
+def test_a_host_that_stops_reading_has_lost_the_link(serve: Callable) -> None:
+    """The device drops what nobody reads and stops, as when a radio link is lost."""
+    from edge_ecg_bridge.emulators import Shimmer3Emulator
+    from edge_ecg_bridge.shimmer3 import commands
+
+    device = Shimmer3Emulator(SyntheticEcg())
+    port = serve(device, speed=20.0).port
+    fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        os.write(fd, commands.set_rate(32) + commands.set_sensors() + commands.start_streaming())
+        end = time.monotonic() + 10.0
+        while not device.packets_sent and time.monotonic() < end:
+            os.sched_yield()
+        while device.streaming and time.monotonic() < end:
+            os.sched_yield()
+        assert not device.streaming
+    finally:
+        os.close(fd)
