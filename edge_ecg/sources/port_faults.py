@@ -8,31 +8,22 @@ import os
 import stat
 from pathlib import Path
 
+from ..discovery import find_serial_ports
 from ..errors import DeviceError
 
 _OFF_AIR = {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNABORTED}
-_FTDI, _FT2232 = 0x0403, 0x6010
-
-
-def list_ports() -> list[str]:
-    """Return the serial ports of this machine, bound Bluetooth ones included."""
-    from serial.tools.list_ports import comports
-
-    found = [port.device for port in comports() if port.vid is not None or port.device.startswith("COM")]
-    return sorted(
-        {*found, *glob.glob("/dev/rfcomm*"), *glob.glob("/dev/ttyACM*"), *glob.glob("/dev/ttyUSB*")}
-    )
 
 
 def explain(port: str, error: Exception) -> DeviceError:
     """Turn pyserial's complaint about opening ``port`` into one that helps."""
     code = _errno(error)
     if code == errno.ENOENT:
-        ports = list_ports()
+        ports = ", ".join(f"{found.device_path} ({found.description})" for found in find_serial_ports())
         return DeviceError(
             f"There is no port {port}.",
-            why=f"This machine has {', '.join(ports)}." if ports else "This machine has no serial port now.",
-            remedy="Plug the device in (or bind it: sudo rfcomm bind 0 ADDRESS), or give one of those.",
+            why=f"This machine has {ports}." if ports else "This machine has no USB or Bluetooth port now.",
+            remedy="Plug the device in, or bind it (sudo rfcomm bind 0 ADDRESS)"
+            + (", or give one of those." if ports else "."),
         )
     if code in (errno.EACCES, errno.EPERM):
         return _not_permitted(port)
@@ -81,15 +72,10 @@ def who_holds(port: str) -> str:
 
 
 def dock_hint(port: str) -> str:
-    """Say so when ``port`` is one of an FT2232's two ports, as a Shimmer dock has them; else nothing."""
-    from serial.tools.list_ports import comports
-
-    for found in comports():
-        if found.device == os.path.realpath(port) and (found.vid, found.pid) == (_FTDI, _FT2232):
-            return (
-                " It is one of an FT2232's two ports, such as a Shimmer dock's, whose bootloader is silent."
-            )
-    return ""
+    """Say what ``port`` is known to be, when that is nothing that streams, such as a Shimmer's dock."""
+    path = os.path.realpath(port)
+    known = [found for found in find_serial_ports() if found.device_path == path and not found.streams]
+    return f" This port is a {known[0].description}." if known else ""
 
 
 def _not_permitted(port: str) -> DeviceError:

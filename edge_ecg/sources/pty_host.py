@@ -19,8 +19,8 @@ from .base import Clock
 
 _POLL_S = 0.02
 _CHUNK = 4096
-# A host that has not read for so long has gone, as far as a radio link can tell.
-_STUCK_S = 2.0
+# A host that has not read for so much of the device's time has gone, as far as a radio link can tell.
+_STUCK_S = 10.0
 _DRAIN_S = 1.0
 
 
@@ -162,7 +162,7 @@ class PtyHost:
             while self._pending:
                 self._pending = self._pending[os.write(self._master, self._pending) :]
         except BlockingIOError:
-            now_s = self._clock()
+            now_s = self.now()
             if self._stuck_since_s is None:
                 self._stuck_since_s = now_s
             elif now_s - self._stuck_since_s > _STUCK_S:
