@@ -42,7 +42,7 @@ def converse() -> Callable[..., Conversation]:
         emulator: Emulator,
         *,
         until_s: float = 10.0,
-        step_s: float = 0.01,
+        step_s: float = 0.03,
         damage: Callable[[bytes], bytes] = bytes,
         result: Conversation | None = None,
     ) -> Conversation:

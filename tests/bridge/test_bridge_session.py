@@ -67,8 +67,8 @@ def test_leads(converse: Callable, lead: str, share: float) -> None:
 @pytest.mark.parametrize("firmware", FIRMWARES)
 def test_lost_packets_are_counted(converse: Callable, firmware: tuple[int, int, int]) -> None:
     device = Shimmer3Emulator(ECG, firmware=firmware, loss=0.05)
-    said = converse(ShimmerSession(), device, until_s=30.0)
-    assert device.packets_lost > 200
+    said = converse(ShimmerSession(), device, until_s=20.0)
+    assert device.packets_lost > 150
     # The last packets may still be on their way, or be lost after the last that arrived.
     assert len(said.ecg_mv) + said.lost == said.numbers[-1] + 1
     assert device.packets_lost - said.lost <= 5
@@ -146,7 +146,7 @@ def test_stop_without_answer_ends_by_itself(converse: Callable) -> None:
     session.stop(said.now_s)
     converse(session, SilentEmulator(), until_s=10.0, result=said)
     assert session.finished
-    assert said.now_s == pytest.approx(4.0, abs=0.05)
+    assert said.now_s == pytest.approx(4.0, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_silence_in_mid_stream(converse: Callable) -> None:
     said = converse(session, Shimmer3Emulator(ECG), until_s=3.0)
     with pytest.raises(BridgeError, match="No bytes from the Shimmer for 5 s"):
         converse(session, SilentEmulator(), until_s=20.0, result=said)
-    assert said.now_s == pytest.approx(8.0, abs=0.05)
+    assert said.now_s == pytest.approx(8.0, abs=0.1)
 
 
 def test_bytes_without_packets_in_mid_stream(converse: Callable) -> None:

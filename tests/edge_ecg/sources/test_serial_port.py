@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import serial
 
+from edge_ecg.discovery import FoundPort
 from edge_ecg.errors import DeviceError, UsageError
 from edge_ecg.samples import SampleBlock, SourceEvent
-from edge_ecg.sources import Source, open_source
+from edge_ecg.sources import Source, open_source, port_faults
 from edge_ecg.sources.port_faults import explain, who_holds
 from edge_ecg_bridge.emulators import (
     DockEmulator,
@@ -193,6 +194,15 @@ def test_busy_port_names_its_holder(serve: Callable) -> None:
     with serial.Serial(port, exclusive=True), pytest.raises(DeviceError, match="is in use by") as raised:
         open_source(port)
     assert f"(process {os.getpid()})" in raised.value.what
+
+
+def test_a_docks_port_is_named_when_nothing_answers(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = serve(SilentEmulator()).port
+    dock = FoundPort("by-id", os.path.realpath(port), "Shimmer dock, not a stream", None, streams=False)
+    monkeypatch.setattr(port_faults, "find_serial_ports", lambda: [dock])
+    with pytest.raises(DeviceError, match="Nothing answers on this port") as raised:
+        open_source(port, clock=LeapingClock())
+    assert raised.value.why.endswith("This port is a Shimmer dock, not a stream.")
 
 
 def test_who_holds_nothing(tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ def test_a_recording_through_the_device_is_the_recording(recording: Path) -> Non
     assert np.abs(ecg - truth).max() < 1e-4  # half a step of the converter
 
 
+@pytest.mark.parametrize("firmware", ["0.11.0", "0.15.4"])
+def test_a_gap_of_the_recording_is_a_gap_of_the_device(tmp_path: Path, firmware: str) -> None:
+    ecg = Reservoir(SyntheticEcg(seed=1)(500.0)).take(6000)
+    ecg[3000:3500] = np.nan
+    path = tmp_path / "gap.csv"
+    path.write_text("time_s,ecg_mv\n" + "\n".join(f"{i / 500:.3f},{x:.6f}" for i, x in enumerate(ecg)) + "\n")
+    with open_source(f"sim:shimmer3?speed=max&firmware={firmware}&from=file:{path}") as source:
+        blocks = [item for item in source if isinstance(item, SampleBlock)]
+    gaps = [(block.first_sample, block.gap_before) for block in blocks if block.gap_before]
+    assert gaps == [(3500 * 256 // 500, 256)]
+    assert blocks[-1].end_s == pytest.approx(12.0, abs=1.5 / 256)
+
+
 def test_a_recording_loops(recording: Path) -> None:
     with open_source(f"sim:shimmer3?speed=max&loop=yes&from=file:{recording}") as source:
         ecg = take(source, 3 * 3072)
