@@ -14,11 +14,12 @@ from .exg import LEADS
 from .packets import PacketFramer, PacketRun
 from .replies import Ack, Nack, ReplyReader, Status
 from .setup import Ask, NoAnswerError, RefusedError, Settings, Silence, Stream, set_up
-from .wire import StatusBit
+from .wire import ACK, StatusBit
 
 SILENCE_S = 5.0
 _LONE_ACK_S = 0.05
 _STOP_S = 1.0
+_SEEN_BYTES = 256
 
 
 class ShimmerSession:
@@ -51,6 +52,7 @@ class ShimmerSession:
         self._framer: PacketFramer | None = None
         self._last_samples_s = 0.0
         self._stop_deadline_s: float | None = None
+        self._leaving = False
         self._finished = False
 
     # -- the session protocol --------------------------------------------------------------------------
@@ -97,13 +99,15 @@ class ShimmerSession:
         if not data or self._finished:
             return
         self._quiet_since_s = now_s
-        if self._framer is not None:
+        if self._leaving:
+            self._finished = ACK in data
+        elif self._framer is not None:
             self._receive_stream(data, now_s)
-            return
-        if len(self._seen) < 256:
-            self._seen += data
-        self._reader.feed(data)
-        self._read_replies(now_s, sure=False)
+        else:
+            if len(self._seen) < _SEEN_BYTES:
+                self._seen += data
+            self._reader.feed(data)
+            self._read_replies(now_s, sure=False)
 
     def on_time(self, now_s: float) -> None:
         """Let deadlines pass.
@@ -134,7 +138,7 @@ class ShimmerSession:
         self._stop_deadline_s = now_s + _STOP_S
         self._out += commands.stop_streaming()
         if self._framer is None:
-            self._end_quietly()
+            self._stopped_streaming()
         else:
             self._framer.expects_ack = True
 
@@ -215,7 +219,7 @@ class ShimmerSession:
                 self._last_samples_s = now_s
                 self._events.append(self._decode(item))
             elif isinstance(item, Ack):
-                self._end_quietly()
+                self._stopped_streaming()
             elif not item.bits & StatusBit.SENSING and self._stop_deadline_s is None:
                 raise _stopped(item)
 
@@ -249,11 +253,13 @@ class ShimmerSession:
 
     # -- stopping --------------------------------------------------------------------------------------
 
-    def _end_quietly(self) -> None:
-        # Nobody waits for this one's answer: the next session begins by draining the line.
-        if self._reader.crc_bytes:
+    def _stopped_streaming(self) -> None:
+        """Go on to switch the CRC off; its ACK comes without CRC already."""
+        if not self._reader.crc_bytes:
+            self._finished = True
+        elif not self._leaving:
+            self._leaving = True
             self._out += commands.set_crc(0)
-        self._finished = True
 
 
 def _stopped(status: Status) -> BridgeError:
