@@ -78,8 +78,8 @@ class SourceEvent:
 class SourceInfo:
     """What a source says of itself once it is open.
 
-    ``device`` is a kind such as ``shimmer3``, ``text``, ``file:edf``, ``simulated shimmer3``; ``details`` hold what a
-    person may want to see (firmware, gain, channel, serial number).
+    ``device`` is a kind such as ``shimmer3``, ``text``, ``file:edf``, ``simulated shimmer3``;
+    ``details`` hold what a person may want to see (firmware, gain, channel, serial number).
     """
 
     address: str

@@ -22,6 +22,7 @@ from edge_ecg_train.embeddings import embeddings_of
 from edge_ecg_train.evaluate import Evaluator, Features
 from edge_ecg_train.heads import HeadConfig, fit_head
 from edge_ecg_train.metrics import DRAWS
+from edge_ecg_train.rounding import rounding_covariance
 from edge_ecg_train.run_dir import RunDir
 from edge_ecg_train.store import WindowStore
 
@@ -56,9 +57,10 @@ def run(args: argparse.Namespace) -> int:
     task = _task(args.task, store)
     config = _head_config(facts, task)
     classes = len(store.tasks[task])
+    rounding = rounding_covariance(place, store) if config.rounding_penalty else None
 
     def fit(features: Features, labels: NDArray[np.int64], subject: NDArray[np.str_]) -> MlpHead:
-        return fit_head(features, labels, config, classes=classes, groups=subject)
+        return fit_head(features, labels, config, classes=classes, groups=subject, rounding=rounding)
 
     with Progress(len(store), "windows", sys.stderr) as progress:
         embeddings = embeddings_of(place, store, on_windows=progress.advance)

@@ -98,7 +98,7 @@ def test_a_virtual_shimmer_on_a_pty_decides_like_the_file(
     assert rows[-1]["type"] == "end"
     assert rows[-1]["lost_samples"] == 0
     assert [row["end_s"] for row in decisions(rows)] == [float(s) for s in range(10, DURATION_S + 1)]
-    # A 10 s window holds a dozen beats, so single windows may leave the minute's median; their middle may not.
+    # A 10 s window holds a dozen beats: one may leave the minute's median, their middle may not.
     rates = [row["heart_rate_bpm"] for row in decisions(rows) if row["heart_rate_bpm"] is not None]
     assert abs(float(np.median(rates)) - own_heart_rate(data_root)) <= 2.0
     assert labels(rows) == labels(live["onnx"])

@@ -15,6 +15,7 @@ from .checkpoint import write_atomically
 from .device import Execution
 from .embeddings import embeddings_of
 from .heads import HeadConfig, fit_head
+from .rounding import rounding_covariance
 from .run_dir import RunDir
 from .store import WindowStore
 
@@ -61,6 +62,8 @@ def train_emotion(
     labels = {task: store.label(task) for task in heads}
     _check_preprocessing(facts, store)
     embeddings = embeddings_of(run, store, execution=execution, on_windows=on_windows)
+    penalised = any(config.rounding_penalty for config in heads.values())
+    rounding = rounding_covariance(run, store) if penalised else None
     entry: dict[str, Any] = dict(facts.get("emotion", {}))
     tasks: dict[str, Any] = dict(facts.get("tasks", {}))
     for task, config in heads.items():
@@ -72,7 +75,14 @@ def train_emotion(
                 why=f"The task {task!r} has the classes {', '.join(names)}.",
                 remedy="Prepare all recordings of the data set.",
             )
-        head = fit_head(embeddings[rows], known, config, classes=len(names), groups=store.subject[rows])
+        head = fit_head(
+            embeddings[rows],
+            known,
+            config,
+            classes=len(names),
+            groups=store.subject[rows],
+            rounding=rounding,
+        )
         place = run.head(task)
         place.parent.mkdir(exist_ok=True)
         write_atomically(place, head.save)

@@ -41,6 +41,9 @@ class HeadConfig:
         "linear": logistic regression (scikit-learn's, to its optimum). "mlp": dense layers with ReLU, Adam.
     c:
         Linear: the inverse strength of the L2 penalty.
+    rounding_penalty:
+        Linear: how much more a weight costs in the directions in which eight-bit arithmetic moves embeddings
+        (see ``rounding_covariance``); 0 ignores them.
     hidden, dropout, l2:
         MLP: the widths of the hidden layers, the probability to drop a hidden value, and λ of a penalty
         λ * sum w² over kernels.
@@ -59,6 +62,7 @@ class HeadConfig:
 
     kind: Literal["linear", "mlp"] = "linear"
     c: float = 1.0
+    rounding_penalty: float = 0.0
     hidden: tuple[int, ...] = (64,)
     dropout: float = 0.0
     l2: float = 0.0
@@ -92,6 +96,7 @@ def fit_head(
     *,
     classes: int | None = None,
     groups: NDArray[np.str_] | None = None,
+    rounding: NDArray[np.float64] | None = None,
 ) -> MlpHead:
     """Fit a head on a frozen encoder's embeddings.
 
@@ -107,6 +112,8 @@ def fit_head(
         How many classes there are, when some may be missing here; else the largest label and one.
     groups:
         Who each window is of, (n,): what the temperature's folds keep apart.
+    rounding:
+        (d, d) covariance of the encoder's rounding error, for a ``rounding_penalty``.
 
     Raises
     ------
@@ -125,15 +132,23 @@ def fit_head(
             remedy="Prepare recordings of all classes.",
         )
     count = max(int(labels.max()) + 1, classes or 2)
-    head = _fit(embeddings, labels, config, count)
+    if config.rounding_penalty and rounding is None:
+        raise ValueError("a rounding penalty needs the covariance of the rounding error")
+    head = _fit(embeddings, labels, config, count, rounding)
     if config.temperature:
         if groups is None:
             raise ValueError("a temperature needs groups")
-        head.temperature = _temperature(embeddings, labels, config, count, groups)
+        head.temperature = _temperature(embeddings, labels, config, count, groups, rounding)
     return head
 
 
-def _fit(embeddings: Features, labels: NDArray[np.int64], config: HeadConfig, classes: int) -> MlpHead:
+def _fit(
+    embeddings: Features,
+    labels: NDArray[np.int64],
+    config: HeadConfig,
+    classes: int,
+    rounding: NDArray[np.float64] | None,
+) -> MlpHead:
     x = np.asarray(embeddings, np.float64)
     mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
     if config.standardise:
@@ -142,13 +157,28 @@ def _fit(embeddings: Features, labels: NDArray[np.int64], config: HeadConfig, cl
         scale = np.where(sd > 1e-6 * np.maximum(1.0, np.abs(mean)), sd, 1.0)
     x = (x - mean) / scale
     if config.kind == "linear":
-        weights, biases = _fit_linear(x, labels, config, classes)
+        shrink = np.eye(x.shape[1])
+        if rounding is not None and config.rounding_penalty:
+            shrink = _shrink(rounding / np.outer(scale, scale), config.rounding_penalty)
+        weights, biases = _fit_linear(x @ shrink, labels, config, classes)
+        weights = [shrink @ np.asarray(weight) for weight in weights]
     else:
         weights, biases = _fit_mlp(x, labels, config, classes)
     return MlpHead(mean, scale, weights, biases)
 
 
 Layers = tuple[list[ArrayLike], list[ArrayLike]]
+
+
+def _shrink(covariance: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+    """Return (I + penalty * covariance)^(-1/2).
+
+    Ridge regression on features that went through this matrix is ridge regression on the features with the
+    penalty ||w||² + penalty * E[(w · error)²]: what rounding would add to the logit costs as weights do.
+    """
+    values, vectors = np.linalg.eigh(np.eye(len(covariance)) + penalty * covariance)
+    root: NDArray[np.float64] = (vectors / np.sqrt(values)) @ vectors.T
+    return root
 
 
 def _fit_linear(
@@ -242,6 +272,7 @@ def _temperature(
     config: HeadConfig,
     classes: int,
     groups: NDArray[np.str_],
+    rounding: NDArray[np.float64] | None,
 ) -> float:
     """Return the temperature that makes the likelihood of people left out the largest (Guo et al. 2017)."""
     people = len(np.unique(groups))
@@ -254,7 +285,8 @@ def _temperature(
     for training, left_out in splitter.split(embeddings, labels, groups):
         if len(np.unique(labels[training])) < 2:
             continue
-        out = _fit(embeddings[training], labels[training], config, classes).logits(embeddings[left_out])
+        model = _fit(embeddings[training], labels[training], config, classes, rounding)
+        out = model.logits(embeddings[left_out])
         logits.append(np.hstack([np.zeros_like(out), out]) if out.shape[1] == 1 else out)
         truth.append(labels[left_out])
     if not logits:
@@ -278,8 +310,9 @@ def _check(config: HeadConfig) -> None:
         )
     positive = {"c": config.c, "epochs": config.epochs, "batch": config.batch}
     wrong = [name for name, value in positive.items() if value <= 0]
+    wrong += [name for name, value in {"rounding_penalty": config.rounding_penalty}.items() if value < 0]
     if wrong or not 0 <= config.dropout < 1:
         raise UsageError(
             f"A head's {', '.join(wrong) or 'dropout'} makes no sense.",
-            remedy="c, epochs and batch are positive; dropout is at least 0 and below 1.",
+            remedy="c, epochs and batch are positive; a penalty is at least 0, dropout too, and below 1.",
         )

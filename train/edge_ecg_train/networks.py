@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, cast
 
 import torch
@@ -95,17 +95,22 @@ class Trunk(nn.Module):
         *_, last = self.stages(windows)
         return last.squeeze(2)
 
-    def stages(self, windows: Tensor) -> Iterator[Tensor]:
+    def stages(
+        self, windows: Tensor, between: Callable[[int, Tensor], Tensor] | None = None
+    ) -> Iterator[Tensor]:
         """Yield what each convolution stage hands on, (n, channels, 1, steps), pooled where Table 1 pools.
 
         The maximum commutes with the rising LeakyReLU, so pooled stages are pooled first and activated
-        after: the same values for a quarter of the work.
+        after: the same values for a quarter of the work. ``between`` may change what stage i (from 0) hands
+        to its activation.
         """
         x = windows[:, None, None, :].contiguous(memory_format=torch.channels_last)
         for index, conv in enumerate(self.layers):
             x = conv(x)
             if index in _POOL_AFTER:
                 x = functional.max_pool2d(x, (1, POOL_WIDTH), (1, POOL_STRIDE))
+            if between is not None:
+                x = between(index, x)
             x = functional.leaky_relu(x, LEAKY_SLOPE, inplace=True)
             yield x
 
