@@ -11,8 +11,20 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-from .graph import EMBEDDING, POOL_SIZE, POOL_STRIDE, SLOPE, WINDOW_SAMPLES, Conv, GlobalMax, Leaky, Pool, Trunk
-from .quantised import INPUT, RESIDUE_GAINS, Affine, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
+from .graph import (
+    EMBEDDING,
+    LAST_STEPS,
+    POOL_SIZE,
+    POOL_STRIDE,
+    SLOPE,
+    WINDOW_SAMPLES,
+    Conv,
+    GlobalMax,
+    Leaky,
+    Pool,
+    Trunk,
+)
+from .quantised import Affine, Digits, Grid, GridConv, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
 
 OPSET = 18
 IR_VERSION = 9
@@ -23,13 +35,11 @@ _BATCH = "n"
 def fp32_onnx(trunk: Trunk) -> bytes:
     """Return the float trunk as an ONNX file: ``window`` (n, 2560) to ``embedding`` (n, 128)."""
     graph = _Graph()
-    x = graph.add("Reshape", [INPUT_NAME, graph.constant("image_shape", [0, 1, 1, WINDOW_SAMPLES])])
+    x = graph.image()
     for step in trunk.steps:
         match step:
             case Conv():
-                weight = graph.constant(f"{step.name}.weight", step.weight[:, :, None, :])
-                bias = graph.constant(f"{step.name}.bias", step.bias)
-                x = graph.add("Conv", [x, weight, bias], step.name, **_conv_attributes(step))
+                x = graph.conv(step, x)
             case Pool():
                 x = graph.add("MaxPool", [x], step.name, **_POOL)
             case GlobalMax():
@@ -47,15 +57,21 @@ def int8_onnx(trunk: QuantisedTrunk) -> bytes:
     integer kernels.
     """
     graph = _Graph()
-    x = graph.add("Reshape", [INPUT_NAME, graph.constant("image_shape", [0, 1, 1, WINDOW_SAMPLES])])
-    rounded = graph.dequantise(graph.quantise(x, "rounded", INPUT), "rounded", INPUT)
-    residue = graph.add("Sub", [x, rounded], "residue")
-    gains = graph.constant("residue_gains", np.array(RESIDUE_GAINS, np.float32)[None, :, None, None])
-    digits = graph.add("Concat", [x, graph.add("Mul", [residue, gains], "residues")], "digits", axis=1)
-    x = graph.quantise(digits, "digits", INPUT)
+    x = graph.image()
     for step in trunk.steps:
         name = step.name
         match step:
+            case Grid():
+                magic = graph.constant(f"{name}.magic", np.float32(step.magic))
+                x = graph.add("Sub", [graph.add("Add", [x, magic], f"{name}.sum"), magic], name)
+            case GridConv():
+                x = graph.conv(step, x)
+            case Pool():
+                x = graph.add("MaxPool", [x], name, **_POOL)
+            case Leaky():
+                x = graph.add("LeakyRelu", [x], name, alpha=SLOPE)
+            case Digits():
+                x = _digits(graph, step, x)
             case QConv():
                 inputs = [graph.dequantise(x, f"{name}.in", step.source), *_int8_weights(graph, step)]
                 x = graph.add("Conv", inputs, name, **_conv_attributes(step))
@@ -64,20 +80,13 @@ def int8_onnx(trunk: QuantisedTrunk) -> bytes:
                 x = graph.add("MaxPool", [graph.dequantise(x, f"{name}.in", step.tensor)], name, **_POOL)
                 x = graph.quantise(x, name, step.tensor)
             case QLeaky():
-                x = graph.add(
-                    "LeakyRelu", [graph.dequantise(x, f"{name}.in", step.source)], name, alpha=step.slope
-                )
+                x = graph.dequantise(x, f"{name}.in", step.source)
+                x = graph.add("LeakyRelu", [x], name, alpha=step.slope)
                 x = graph.quantise(x, name, step.target)
             case QGlobalMax():
                 # A pool over all steps has an int8 kernel; GlobalMaxPool has none.
-                steps = _LAST_STEPS
-                x = graph.add(
-                    "MaxPool",
-                    [graph.dequantise(x, f"{name}.in", step.tensor)],
-                    name,
-                    kernel_shape=[1, steps],
-                    strides=[1, steps],
-                )
+                x = graph.dequantise(x, f"{name}.in", step.tensor)
+                x = graph.add("MaxPool", [x], name, kernel_shape=[1, LAST_STEPS], strides=[1, LAST_STEPS])
                 x = graph.dequantise(graph.quantise(x, name, step.tensor), f"{name}.out", step.tensor)
     x = graph.add("Reshape", [x, graph.constant("flat_shape", [0, EMBEDDING])], "flat")
     x = graph.add("Mul", [x, graph.constant("gain", trunk.gain)], "scaled")
@@ -87,12 +96,22 @@ def int8_onnx(trunk: QuantisedTrunk) -> bytes:
 
 
 _POOL = {"kernel_shape": [1, POOL_SIZE], "strides": [1, POOL_STRIDE]}
-_LAST_STEPS = 635
 
 
-def _conv_attributes(step: Conv | QConv) -> dict[str, list[int]]:
+def _conv_attributes(step: Conv | GridConv | QConv) -> dict[str, list[int]]:
     left, right = step.padding
     return {"kernel_shape": [1, step.weight.shape[2]], "pads": [0, left, 0, right]}
+
+
+def _digits(graph: _Graph, step: Digits, x: str) -> str:
+    rounded = graph.quantise(x, f"{step.name}.rounded", step.tensor)
+    rounded = graph.dequantise(rounded, f"{step.name}.rounded", step.tensor)
+    residue = graph.add("Sub", [x, rounded], f"{step.name}.residue")
+    digits = [x]
+    for gain in step.gains:
+        factor = graph.constant(f"{step.name}.gain{gain}", np.float32(gain))
+        digits.append(graph.add("Mul", [residue, factor], f"{step.name}.residue{gain}"))
+    return graph.quantise(graph.add("Concat", digits, step.name, axis=1), step.name, step.tensor)
 
 
 def _int8_weights(graph: _Graph, step: QConv) -> list[str]:
@@ -116,8 +135,16 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def add(self, kind: str, inputs: list[str], output: str | None = None, **attributes: object) -> str:
-        output = output or kind.lower()
+    def image(self) -> str:
+        shape = self.constant("image_shape", np.array([0, 1, 1, WINDOW_SAMPLES]))
+        return self.add("Reshape", [INPUT_NAME, shape], "image")
+
+    def conv(self, step: Conv | GridConv, x: str) -> str:
+        weight = self.constant(f"{step.name}.weight", step.weight[:, :, None, :])
+        bias = self.constant(f"{step.name}.bias", step.bias)
+        return self.add("Conv", [x, weight, bias], step.name, **_conv_attributes(step))
+
+    def add(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 

@@ -1,79 +1,175 @@
-"""A first quantiser: min/max."""
+"""The float trunk to the int8 trunk: equalised channels, rounded weights, a corrected output.
+
+Channels are equalised before rounding (cross-layer equalisation, Nagel et al., ICCV 2019): LeakyReLU and the
+maximum commute with positive factors, so each channel is divided by its own reach over the calibration
+windows, and the next convolution's weights are multiplied by it. All channels of a tensor then use all of its
+8 bits, and the constants of all inner tensors are the same: the ranges stand in the weights.
+"""
+
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .calibrate import Calibration
 from .graph import Conv, GlobalMax, Leaky, Pool, Trunk
-from .quantised import INPUT, RESIDUE_GAINS, Affine, QConv, QGlobalMax, QLeaky, QPool, QStep, QuantisedTrunk
-from .reference import float_steps
+from .quantised import (
+    Affine,
+    Digits,
+    Grid,
+    GridConv,
+    QConv,
+    QGlobalMax,
+    QLeaky,
+    QPool,
+    QStep,
+    QuantisedTrunk,
+)
+from .reference import FloatArray, int8_maxima
+
+# The window in steps of 1/8 of the trimmed standard deviation: it saturates beyond ±16.
+WINDOW_DIGITS = Digits("digits", Affine(2.0**-3, 0), (32, 8, 2))
+# Activations behind a LeakyReLU: a sixth of the range is negative.
+ACTIVATION_DIGITS = Digits("digits", Affine(2.0**-7, -86), (16,))
+
+# Before a LeakyReLU, and maxima: ±1. Behind it: steps of 256/425 of that, a sixth of the range negative.
+UNIT = Affine(2.0**-7, 0)
+LEAKY_POSITIVE, LEAKY_NEGATIVE, LEAKY_ZERO = 425, 85, -85
+
+WEIGHT_MAX = 127
+
+# Integers in float32: a window of ±16 in steps of 1/256, activations of ±1 in steps of 1/1024. Magnitudes may
+# sum to 2^25: the sums themselves, of terms of both signs that never all reach their maxima, stay below 2^24.
+WINDOW_GRID = Grid("grid", 2.0**-8)
+WINDOW_REACH = 16.0
+ACTIVATION_GRID_STEP = 2.0**-10
+MAGNITUDE_SUM = 2.0**25
+
+_TRIM = 0.05
 
 
-def affine(lo: float, hi: float) -> Affine:
-    lo, hi = min(lo, 0.0), max(hi, 0.0)
-    s = np.float32((hi - lo) / 255)
-    return Affine(float(s), int(np.clip(np.rint(-128 - lo / s), -128, 127)))
+def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> QuantisedTrunk:
+    """Quantise the trunk.
 
-
-def quantise(trunk: Trunk, windows: NDArray[np.floating]) -> QuantisedTrunk:
-    lo: dict[str, np.ndarray] = {}
-    hi: dict[str, np.ndarray] = {}
-    for w in windows:
-        for name, x in float_steps(trunk, w):
-            a, b = x.min(1), x.max(1)
-            lo[name] = np.minimum(lo.get(name, a), a)
-            hi[name] = np.maximum(hi.get(name, b), b)
-    steps: list[QStep] = []
-    x = INPUT
-    prev = None
-    gain = offset = np.zeros(128, np.float32)
-    for i, step in enumerate(trunk.steps):
+    Parameters
+    ----------
+    trunk, calibration:
+        The float trunk and what its calibration windows did in it.
+    float_convs:
+        How many leading convolutions compute on integers in float32: 0, 2 or 4 (whole blocks).
+    """
+    low, high = calibration.maxima()
+    centre = (low + high) / 2.0
+    divisors = _divisors(trunk, calibration, float_convs)
+    last = trunk.convs[-1].name
+    divisors[last] = (high - low) / 2.0 / UNIT.high
+    steps: list[QStep] = [WINDOW_GRID if float_convs else WINDOW_DIGITS]
+    reach, previous, conv_name = WINDOW_REACH, np.ones(1), ""
+    named: dict[str, FloatArray] = {}
+    for step in trunk.steps:
+        before = steps[-1]
         match step:
             case Conv():
-                w = step.weight.astype(np.float64)
-                b = step.bias.astype(np.float64)
-                if prev is not None:
-                    w = w * prev[None, :, None]
-                nxt = trunk.steps[i + 1]
-                ref = nxt.name if not isinstance(nxt, Leaky) else step.name
-                l, h = lo[ref], hi[ref]
-                if isinstance(nxt, GlobalMax):
-                    d = np.maximum((h - l) / 2, 1e-6)
-                    mid = (l + h) / 2
-                    gain, offset = d.astype(np.float32), mid.astype(np.float32)
-                    w, b = w / d[:, None, None], (b - mid) / d
-                    target = affine(-1.0, 1.0)
+                conv_name = step.name
+                divisor = divisors[conv_name]
+                weight = step.weight * previous[None, :, None] / divisor[:, None, None]
+                bias = (step.bias - (centre if conv_name == last else 0.0)) / divisor
+                if isinstance(before, Grid):
+                    steps.append(_grid_conv(conv_name, weight, bias, before.step, reach))
                 else:
-                    d = np.maximum(np.maximum(h, -0.2 * l), 1e-6)
-                    w, b = w / d[:, None, None], b / d
-                    target = affine((l / d).min(), (h / d).max())
-                prev = d
-                ws = np.maximum(np.abs(w).max((1, 2)) / 127, 1e-12).astype(np.float32)
-                q = np.rint(w / ws[:, None, None])
-                if step.name == "conv1":
-                    rem = w / ws[:, None, None] - 0
-                    parts = [q]
-                    for g in RESIDUE_GAINS:
-                        p = np.rint(rem / g)
-                        rem = rem - p * g
-                        parts.append(p)
-                    q = np.concatenate(parts, 1)
-                bs = np.float32(x.scale) * ws
-                c = QConv(step.name, q.astype(np.int8), ws, np.rint(b / bs).astype(np.int32), x, target)
-                steps.append(c)
-                x = target
+                    steps.append(_int8_conv(conv_name, weight, bias, before))
+                previous, reach = divisor, 1.0
             case Pool():
-                steps.append(QPool(step.name, x))
+                steps.append(QPool(step.name, UNIT) if isinstance(before, QConv) else step)
             case GlobalMax():
-                steps.append(QGlobalMax(step.name, x))
-                break
-            case Leaky():
-                l, h = (-128 - x.zero_point), (127 - x.zero_point)
-                k = int(256 * 255 / (h - 0.2 * l) // 10 * 10 - 5)
-                k = max(min(k, 505), 255)
-                lk = QLeaky(step.name, x, int(np.clip(np.rint(-128 - 0.2 * l * k / 256), -128, 127)), k, k // 5)
-                steps.append(lk)
-                x = lk.target
-    return QuantisedTrunk(tuple(steps), gain, offset)
+                steps.append(QGlobalMax(step.name, UNIT))
+            case Leaky() if conv_name != last:
+                steps.extend(_leaky(step, before, is_last_float=conv_name == f"conv{float_convs}"))
+        named[step.name] = divisors[conv_name]
+    draft = QuantisedTrunk(
+        tuple(steps), np.ones(len(centre), np.float32), np.zeros(len(centre), np.float32), named, centre
+    )
+    return _correct_output(draft, calibration)
+
+
+def _divisors(trunk: Trunk, calibration: Calibration, float_convs: int) -> dict[str, FloatArray]:
+    """Divide each convolution's channels by their reach behind the pool, so that the tensor is just filled."""
+    divisors = {}
+    for index, (conv, seen) in enumerate(_seen(trunk), start=1):
+        # Exact sums of float convolutions bear no outliers beyond the range that their bits were chosen for.
+        reach = calibration.reach(seen) if index > float_convs else calibration.peak(seen)
+        full_scale = UNIT.high if index > float_convs else 1.0
+        if index == float_convs:
+            full_scale = ACTIVATION_DIGITS.tensor.high
+        divisors[conv] = reach / full_scale
+    return divisors
+
+
+def _seen(trunk: Trunk) -> list[tuple[str, str]]:
+    """Convolutions before a LeakyReLU, each with the step whose output the LeakyReLU gets."""
+    pairs, conv = [], ""
+    for step, following in zip(trunk.steps, trunk.steps[1:], strict=False):
+        conv = step.name if isinstance(step, Conv) else conv
+        if isinstance(following, Leaky) and not isinstance(step, GlobalMax):
+            pairs.append((conv, step.name))
+    return pairs
+
+
+def _grid_conv(
+    name: str, weight: FloatArray, bias: FloatArray, input_step: float, reach: float
+) -> GridConv:
+    """Round weights to powers of two that are as fine as exact float32 sums allow."""
+    magnitudes = np.abs(weight).sum(axis=(1, 2)) * reach / input_step
+    steps = 2.0 ** np.ceil(np.log2(np.maximum(magnitudes, 1e-30) / MAGNITUDE_SUM))
+    rounded = np.rint(weight / steps[:, None, None]) * steps[:, None, None]
+    bias_steps = steps * input_step
+    return GridConv(
+        name, rounded.astype(np.float32), (np.rint(bias / bias_steps) * bias_steps).astype(np.float32)
+    )
+
+
+def _int8_conv(name: str, weight: FloatArray, bias: FloatArray, before: QStep) -> QConv:
+    assert isinstance(before, Digits | QLeaky)
+    source = before.tensor if isinstance(before, Digits) else before.target
+    peaks = np.abs(weight).max(axis=(1, 2))
+    scales = (np.maximum(peaks, 1e-12) / WEIGHT_MAX).astype(np.float32)
+    exact = weight / scales[:, None, None]
+    parts = [np.rint(exact)]
+    rest = exact
+    for gain in before.gains if isinstance(before, Digits) else ():
+        # Each residue channel takes what the coarser one's rounded weights have left of the wanted weight.
+        parts.append(np.rint(rest / gain))
+        rest = rest - parts[-1] * gain
+    bias_scales = np.float32(source.scale) * scales
+    return QConv(
+        name,
+        np.concatenate(parts, axis=1).astype(np.int8),
+        scales,
+        np.rint(bias / bias_scales).astype(np.int32),
+        source,
+        UNIT,
+    )
+
+
+def _leaky(step: Leaky, before: QStep, *, is_last_float: bool) -> list[QStep]:
+    if isinstance(before, QConv | QPool):
+        source = before.target if isinstance(before, QConv) else before.tensor
+        return [QLeaky(step.name, source, LEAKY_ZERO, LEAKY_POSITIVE, LEAKY_NEGATIVE)]
+    return [step, ACTIVATION_DIGITS if is_last_float else Grid(f"{step.name}.grid", ACTIVATION_GRID_STEP)]
+
+
+def _correct_output(draft: QuantisedTrunk, calibration: Calibration) -> QuantisedTrunk:
+    """Set gain and offset so that each feature is right on average.
+
+    The maximum of values with rounding noise is a little too large; the mean over the calibration windows,
+    without the outermost ones (they may saturate), takes that out.
+    """
+    stand_for = draft.maximum.tensor.dequantise(int8_maxima(draft, calibration.windows)).astype(np.float64)
+    values = stand_for * draft.divisors[draft.maximum.name] + draft.shift
+    errors = np.sort(calibration.highs[draft.maximum.name] - values, axis=0)
+    cut = int(_TRIM * len(errors))
+    offset = draft.shift + errors[cut : len(errors) - cut].mean(axis=0)
+    gain = draft.divisors[draft.maximum.name]
+    return replace(draft, gain=gain.astype(np.float32), offset=offset.astype(np.float32))

@@ -1,20 +1,23 @@
 """The int8 trunk as a plain list of steps: the one table from which both writers and the reference work.
 
-A quantised value ``q`` stands for ``scale * (q - zero_point)``. Four constructions make ONNX Runtime and
-LiteRT compute the same int8 values, and keep close to the float network:
+A quantised value ``q`` stands for ``scale * (q - zero_point)``. Five constructions make ONNX Runtime and
+LiteRT compute the same int8 values, and keep those close to the float network:
 
-The input in digits. R peaks reach ten times the standard deviation, so that 8 bits over the whole range are
-too coarse for all else (they cost more than all later roundings together). The first convolution therefore
-gets four channels: the window in steps of 1/8, and what that rounding left over, times 32, 8 and 2. Its weights
-are split the same way. All steps are powers of two, so every float operation before the rounding is exact.
+Digits. R peaks reach ten times the standard deviation of the signal: 8 bits over that range are too coarse for
+all else, and cost more than all later roundings together. So a float tensor is quantised as several
+channels: its value in coarse steps, and what that rounding left over, magnified. The weights of the next
+convolution are split the same way. All steps are powers of two: every float operation here is exact.
 
-Convolutions. Accumulators are int32; both engines convert them to float32, multiply by
+Integers in float. Where even that is not enough, leading convolutions are computed in float32 on integers:
+inputs and weights are multiples of powers of two, few enough bits for sums to stay below 2^24, where float32
+additions are exact in any order. So engines agree to the bit although they add in different orders.
+
+Int8 convolutions. Accumulators are int32; both engines convert them to float32, multiply by
 ``source * weight / target``, round half to even, add the zero point and saturate.
 
 LeakyReLU. XNNPACK computes ``(x * m + 128) >> 8`` with one integer multiplier a sign (k for positive x, m for
-negative x); ONNX Runtime computes in float and rounds half to even. With k and m odd (or k = 256) a tie
-can only arise at |x| = 128, and both factors are given to the engines a few millionths off, so that a tie falls
-the same way in both.
+negative x); ONNX Runtime computes in float and rounds half to even. With k and m odd a tie can only arise at
+|x| = 128, and both factors stand in the files a few millionths off, so that a tie falls the same way in both.
 
 The output. Each feature is quantised over its own range of *maxima* (a smaller value never is a global
 maximum), and brought back by a float product and sum; its LeakyReLU is computed in float.
@@ -22,10 +25,13 @@ maximum), and brought back by a float product and sum; its LeakyReLU is computed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .graph import Leaky, Pool
 
 Float32Array = NDArray[np.float32]
 Int8Array = NDArray[np.int8]
@@ -43,6 +49,11 @@ class Affine:
     scale: float
     zero_point: int
 
+    @property
+    def high(self) -> float:
+        """The largest value that can be represented."""
+        return self.scale * (QMAX - self.zero_point)
+
     def quantise(self, values: NDArray[np.floating]) -> Int8Array:
         """Round half to even, shift, saturate; the division in float32, as the engines do."""
         steps = np.rint(np.asarray(values, dtype=np.float32) / np.float32(self.scale))
@@ -53,9 +64,43 @@ class Affine:
         return (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
-# One step is 1/8 of the trimmed standard deviation: saturation beyond ±16, and exact in float32.
-INPUT = Affine(0.125, 0)
-RESIDUE_GAINS = (32, 8, 2)
+@dataclass(frozen=True)
+class Digits:
+    """Float channels c to int8 channels c * (1 + len(gains)): rounded values, then magnified residues.
+
+    All channels share ``tensor``, whose scale is a power of two.
+    """
+
+    name: str
+    tensor: Affine
+    gains: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Float values rounded to multiples of ``step``, a power of two, half to even."""
+
+    name: str
+    step: float
+
+    @property
+    def magic(self) -> float:
+        """Adding this float32 value and taking it away again rounds: there float32 is spaced by ``step``."""
+        return 1.5 * 2.0**23 * self.step
+
+
+@dataclass(frozen=True, eq=False)
+class GridConv:
+    """A float convolution whose weights and bias are multiples of powers of two."""
+
+    name: str
+    weight: Float32Array
+    bias: Float32Array
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Zeros on the left and on the right."""
+        return _same(self.weight.shape[2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +128,8 @@ class QConv:
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Zeros (zero points) on the left and on the right."""
-        taps = self.weight.shape[2]
-        return (taps - 1) // 2, taps // 2
+        """Zero points on the left and on the right."""
+        return _same(self.weight.shape[2])
 
     @property
     def bias_scales(self) -> Float32Array:
@@ -108,7 +152,7 @@ class QPool:
 
 @dataclass(frozen=True)
 class QLeaky:
-    """LeakyReLU from ``source`` to a target whose scale follows from ``positive`` = 256 source / target.
+    """LeakyReLU to a target whose scale follows from ``positive``: 256 source / target.
 
     ``positive`` (k) and ``negative`` (m, about 0.2 k) are XNNPACK's integer multipliers.
     """
@@ -120,15 +164,14 @@ class QLeaky:
     negative: int
 
     def __post_init__(self) -> None:
-        if self.negative % 2 == 0 or (self.positive % 2 == 0 and self.positive != UNITY):
+        if self.negative % 2 == 0 or self.positive % 2 == 0:
             raise ValueError(f"multipliers {self.positive}, {self.negative}: an even one makes ties")
 
     @property
     def target(self) -> Affine:
         """Of the output. The scale is a little small, so that a positive tie rounds up in float, too."""
         exact = self.source.scale * UNITY / self.positive
-        nudge = 0.0 if self.positive == UNITY else _TIE_BREAK
-        return Affine(float(np.float32(exact * (1.0 - nudge))), self.target_zero_point)
+        return Affine(float(np.float32(exact * (1.0 - _TIE_BREAK))), self.target_zero_point)
 
     @property
     def slope(self) -> float:
@@ -144,21 +187,38 @@ class QGlobalMax:
     tensor: Affine
 
 
-QStep = QConv | QPool | QLeaky | QGlobalMax
+QStep = Grid | GridConv | Pool | Leaky | Digits | QConv | QPool | QLeaky | QGlobalMax
 
 
 @dataclass(frozen=True, eq=False)
 class QuantisedTrunk:
-    """The int8 trunk.
+    """The int8 trunk: float steps (none, or leading convolutions), digits, int8 steps.
 
-    The embedding is ``leaky(dequantised maximum * gain + offset)``, in float32; gain and offset are (128,).
+    Attributes
+    ----------
+    steps:
+        In order, named as in the float trunk.
+    gain, offset:
+        (128,): the embedding is ``leaky(dequantised maximum * gain + offset)``, in float32.
+    divisors:
+        Step name to (channels,): a channel stands for the float trunk's value divided by this.
+    shift:
+        (128,): what was taken from conv6's outputs before that division.
     """
 
     steps: tuple[QStep, ...]
     gain: Float32Array
     offset: Float32Array
+    divisors: Mapping[str, NDArray[np.float64]]
+    shift: NDArray[np.float64]
 
     @property
-    def convs(self) -> tuple[QConv, ...]:
-        """The six convolutions."""
-        return tuple(step for step in self.steps if isinstance(step, QConv))
+    def maximum(self) -> QGlobalMax:
+        """The last step."""
+        last = self.steps[-1]
+        assert isinstance(last, QGlobalMax)
+        return last
+
+
+def _same(taps: int) -> tuple[int, int]:
+    return (taps - 1) // 2, taps // 2

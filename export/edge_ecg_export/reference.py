@@ -7,7 +7,7 @@ exact; requantisation follows the engines to the bit (see :mod:`edge_ecg_export.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from .graph import POOL_SIZE, POOL_STRIDE, SLOPE, Conv, GlobalMax, Leaky, Pool, Trunk
 from .quantised import (
-    INPUT,
     QMAX,
     QMIN,
-    RESIDUE_GAINS,
     UNITY,
+    Digits,
     Float32Array,
+    Grid,
+    GridConv,
     Int8Array,
     QConv,
     QGlobalMax,
@@ -39,7 +40,7 @@ def float_steps(trunk: Trunk, window: NDArray[np.floating]) -> Iterator[tuple[st
     for step in trunk.steps:
         match step:
             case Conv():
-                x = _correlate(np.pad(x, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
+                x = correlate(np.pad(x, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
             case Pool():
                 x = _pool(x)
             case GlobalMax():
@@ -54,22 +55,26 @@ def float_embedding(trunk: Trunk, windows: NDArray[np.floating]) -> FloatArray:
     return np.stack([_last(float_steps(trunk, window))[:, 0] for window in windows])
 
 
-def input_digits(window: NDArray[np.floating]) -> Int8Array:
-    """Split one window (2560,) into the (4, 2560) int8 channels of the first convolution."""
-    x = np.asarray(window, dtype=np.float32)
-    rounded = INPUT.quantise(x)
-    residue = x - INPUT.dequantise(rounded)
-    return np.stack([rounded, *(INPUT.quantise(residue * np.float32(gain)) for gain in RESIDUE_GAINS)])
+def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield each step's name and output (channels, steps) for one window (2560,).
 
-
-def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[tuple[str, Int8Array]]:
-    """Yield each step's name and int8 output (channels, steps) for one window (2560,)."""
-    x = input_digits(window)
+    Outputs are int8 from the digits on, float32 before.
+    """
+    x: NDArray[Any] = np.asarray(window, dtype=np.float32)[None, :]
     for step in trunk.steps:
         match step:
+            case Grid():
+                x = (x + np.float32(step.magic)) - np.float32(step.magic)
+            case GridConv():
+                sums = correlate(np.pad(x, ((0, 0), step.padding)), step.weight)
+                x = (sums + step.bias[:, None]).astype(np.float32)
+            case Leaky():
+                x = np.where(x >= 0, x, x * np.float32(SLOPE))
+            case Digits():
+                x = _digits(step, x)
             case QConv():
                 x = _convolve(step, x)
-            case QPool():
+            case Pool() | QPool():
                 x = _pool(x)
             case QGlobalMax():
                 x = x.max(axis=1, keepdims=True)
@@ -78,39 +83,56 @@ def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[
         yield step.name, x
 
 
-def int8_embedding(trunk: QuantisedTrunk, windows: NDArray[np.floating]) -> tuple[Int8Array, Float32Array]:
-    """Return the int8 maxima and the float32 embeddings, (n, 128) each, of (n, 2560) windows."""
-    maxima = np.stack([_last(int8_steps(trunk, window))[:, 0] for window in windows])
-    return maxima, finish(trunk, maxima)
+def int8_maxima(trunk: QuantisedTrunk, windows: NDArray[np.floating]) -> Int8Array:
+    """Return the int8 global maxima (n, 128) of (n, 2560) windows."""
+    return np.stack([_last(int8_steps(trunk, window))[:, 0] for window in windows])
 
 
 def finish(trunk: QuantisedTrunk, maxima: Int8Array) -> Float32Array:
     """Int8 maxima (n, 128) to float32 embeddings (n, 128)."""
-    last = trunk.steps[-1]
-    assert isinstance(last, QGlobalMax)
-    values = last.tensor.dequantise(maxima) * trunk.gain + trunk.offset
+    values = trunk.maximum.tensor.dequantise(maxima) * trunk.gain + trunk.offset
     return np.where(values >= 0, values, values * np.float32(SLOPE)).astype(np.float32)
 
 
-def _last(steps: Iterator[tuple[str, NDArray[np.generic]]]) -> NDArray[np.generic]:
+def int8_embedding(trunk: QuantisedTrunk, windows: NDArray[np.floating]) -> Float32Array:
+    """Embed (n, 2560) windows as (n, 128) float32, as the engines do."""
+    return finish(trunk, int8_maxima(trunk, windows))
+
+
+def correlate(padded: NDArray[np.generic], weight: NDArray[np.generic]) -> FloatArray:
+    """Slide weights (outputs, inputs, taps) over (inputs, steps + taps - 1); float64 (outputs, steps)."""
+    x, w = padded.astype(np.float64), weight.astype(np.float64)
+    outputs, inputs, taps = w.shape
+    if inputs < 8:  # few channels: one product over all taps; many: one a tap, which spares the copies
+        columns = sliding_window_view(x, taps, axis=1).transpose(0, 2, 1)
+        return np.asarray(w.reshape(outputs, -1) @ columns.reshape(inputs * taps, -1))
+    steps = x.shape[1] - taps + 1
+    total = np.zeros((outputs, steps))
+    for tap in range(taps):
+        total += np.ascontiguousarray(w[:, :, tap]) @ x[:, tap : tap + steps]
+    return total
+
+
+def _last(steps: Iterator[tuple[str, NDArray[_T]]]) -> NDArray[_T]:
     *_, (_, output) = steps
     return output
 
 
-def _correlate(padded: NDArray[np.generic], weight: NDArray[np.generic]) -> FloatArray:
-    outputs, inputs, taps = weight.shape
-    columns = sliding_window_view(padded.astype(np.float64), taps, axis=1)
-    columns = columns.transpose(0, 2, 1).reshape(inputs * taps, -1)
-    return weight.reshape(outputs, -1).astype(np.float64) @ columns
+def _digits(step: Digits, x: Float32Array) -> Int8Array:
+    rounded = step.tensor.quantise(x)
+    residue = x - step.tensor.dequantise(rounded)
+    magnified = [step.tensor.quantise(residue * np.float32(gain)) for gain in step.gains]
+    return np.concatenate([rounded, *magnified])
 
 
 def _pool(x: NDArray[_T]) -> NDArray[_T]:
-    return sliding_window_view(x, POOL_SIZE, axis=1)[:, ::POOL_STRIDE].max(axis=2)
+    pooled: NDArray[_T] = sliding_window_view(x, POOL_SIZE, axis=1)[:, ::POOL_STRIDE].max(axis=2)
+    return pooled
 
 
 def _convolve(step: QConv, x: Int8Array) -> Int8Array:
     centred = x.astype(np.float64) - step.source.zero_point
-    accumulators = _correlate(np.pad(centred, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
+    accumulators = correlate(np.pad(centred, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
     steps = np.rint(accumulators.astype(np.float32) * step.multipliers[:, None])
     return np.clip(steps + step.target.zero_point, QMIN, QMAX).astype(np.int8)
 

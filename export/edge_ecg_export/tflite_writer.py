@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_ecg.errors import UsageError
 
 from .graph import EMBEDDING, POOL_SIZE, POOL_STRIDE, SLOPE, WINDOW_SAMPLES, Conv, GlobalMax, Leaky, Pool, Trunk
-from .quantised import INPUT, RESIDUE_GAINS, Affine, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
+from .quantised import Affine, Digits, Grid, GridConv, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
 
 SCHEMA_MODULE = "ai_edge_litert.schema_py_generated"
 SCHEMA_VERSION = 3
@@ -49,13 +49,21 @@ def fp32_tflite(trunk: Trunk) -> bytes:
 def int8_tflite(trunk: QuantisedTrunk) -> bytes:
     """Return the int8 trunk as a TFLite file with float input and output."""
     graph = _Graph()
-    window = graph.image(graph.input())
-    rounded = graph.dequantise("rounded.float", graph.quantise("rounded", window, INPUT))
-    gains = graph.constant("residue_gains", np.array(RESIDUE_GAINS, np.float32)[None, None, None, :])
-    residues = graph.multiply("residues", graph.subtract("residue", window, rounded), gains)
-    x = graph.quantise("digits", graph.concatenate("digits.float", window, residues), INPUT)
+    x = graph.image(graph.input())
     for step in trunk.steps:
         match step:
+            case Grid():
+                magic = graph.constant(f"{step.name}.magic", np.array([step.magic], np.float32))
+                x = graph.subtract(step.name, graph.add(f"{step.name}.sum", x, magic), magic)
+            case GridConv():
+                weight = graph.constant(f"{step.name}.weight", _ohwi(step.weight))
+                x = graph.conv(step.name, x, weight, graph.constant(f"{step.name}.bias", step.bias))
+            case Pool():
+                x = graph.pool(step.name, x)
+            case Leaky():
+                x = graph.leaky(step.name, x, SLOPE)
+            case Digits():
+                x = _digits(graph, step, x)
             case QConv():
                 weight = graph.constant(f"{step.name}.weight", _ohwi(step.weight), step.weight_scales)
                 bias = graph.constant(f"{step.name}.bias", step.bias, step.bias_scales)
@@ -70,6 +78,17 @@ def int8_tflite(trunk: QuantisedTrunk) -> bytes:
     x = graph.multiply("scaled", x, graph.constant("gain", trunk.gain[None]))
     x = graph.add("shifted", x, graph.constant("offset", trunk.offset[None]))
     return graph.encode(graph.leaky(OUTPUT_NAME, x, SLOPE))
+
+
+def _digits(graph: _Graph, step: Digits, x: int) -> int:
+    rounded = graph.quantise(f"{step.name}.rounded", x, step.tensor)
+    rounded = graph.dequantise(f"{step.name}.rounded.float", rounded)
+    residue = graph.subtract(f"{step.name}.residue", x, rounded)
+    digits = [x]
+    for gain in step.gains:
+        factor = graph.constant(f"{step.name}.gain{gain}", np.array([gain], np.float32))
+        digits.append(graph.multiply(f"{step.name}.residue{gain}", residue, factor))
+    return graph.quantise(step.name, graph.concatenate(f"{step.name}.float", digits), step.tensor)
 
 
 def _ohwi(weight: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -154,13 +173,11 @@ class _Graph:
     def add(self, name: str, a: int, b: int) -> int:
         return self._elementwise("ADD", name, a, b, "Add", self.schema.AddOptionsT())
 
-    def concatenate(self, name: str, a: int, b: int) -> int:
+    def concatenate(self, name: str, parts: list[int]) -> int:
         options = self.schema.ConcatenationOptionsT()
         options.axis = 3
-        shape = (*self._shape(a)[:3], self._shape(a)[3] + self._shape(b)[3])
-        return self._operator(
-            "CONCATENATION", 1, [a, b], self.tensor(name, shape), "Concatenation", options
-        )
+        shape = (*self._shape(parts[0])[:3], sum(self._shape(part)[3] for part in parts))
+        return self._operator("CONCATENATION", 1, parts, self.tensor(name, shape), "Concatenation", options)
 
     def constant(
         self, name: str, values: NDArray[np.generic], scales: NDArray[np.float32] | None = None

@@ -1,0 +1,77 @@
+"""What the calibration windows say of the float trunk: the range of every channel of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .graph import Trunk
+from .reference import FloatArray, float_steps
+
+REACH_PERCENTILE = 90.0
+# Room for maxima outside the calibrated range, in parts of its width. The step stays below 1 % of that range,
+# and new people do exceed it: an embedding that saturates is wrong by far more than one that is rounded.
+LOWER_MARGIN, UPPER_MARGIN = 0.3, 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The calibration windows and what the float trunk makes of them.
+
+    Attributes
+    ----------
+    windows:
+        (n, 2560) float32.
+    lows, highs:
+        Step name to (n, channels): each window's smallest and largest value.
+    """
+
+    windows: NDArray[np.float32]
+    lows: Mapping[str, FloatArray]
+    highs: Mapping[str, FloatArray]
+
+    def reach(self, name: str) -> FloatArray:
+        """(channels,) the magnitude that one window in ten goes beyond, where it then saturates.
+
+        Channels with the range of their largest outlier keep less than five bits for the other windows.
+        """
+        magnitudes = np.maximum(self.highs[name], -self.lows[name])
+        return _floored(np.percentile(magnitudes, REACH_PERCENTILE, axis=0))
+
+    def peak(self, name: str) -> FloatArray:
+        """(channels,) the largest magnitude of all."""
+        return _floored(np.maximum(self.highs[name].max(axis=0), -self.lows[name].min(axis=0)))
+
+    def maxima(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bound, (128,) each, for every feature's global maxima, with room for new windows."""
+        maxima = self.highs["max6"]
+        low, high = maxima.min(axis=0), maxima.max(axis=0)
+        width = _floored(high - low)
+        return low - LOWER_MARGIN * width, high + UPPER_MARGIN * width
+
+
+def calibrate(
+    trunk: Trunk, windows: NDArray[np.float32], on_window: Callable[[], None] = lambda: None
+) -> Calibration:
+    """Run the float trunk over (n, 2560) calibration windows."""
+    lows: dict[str, list[FloatArray]] = {step.name: [] for step in trunk.steps}
+    highs: dict[str, list[FloatArray]] = {step.name: [] for step in trunk.steps}
+    for window in windows:
+        for name, output in float_steps(trunk, window):
+            lows[name].append(output.min(axis=1))
+            highs[name].append(output.max(axis=1))
+        on_window()
+    return Calibration(
+        windows,
+        {name: np.stack(rows) for name, rows in lows.items()},
+        {name: np.stack(rows) for name, rows in highs.items()},
+    )
+
+
+def _floored(values: FloatArray) -> FloatArray:
+    # A channel that never moves must not be magnified until its rounding errors matter.
+    floor = 1e-4 * float(values.max())
+    return np.maximum(values, floor if floor > 0 else 1.0)
