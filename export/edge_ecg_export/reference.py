@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .graph import POOL_SIZE, POOL_STRIDE, SLOPE, Conv, GlobalMax, Leaky, Pool, Trunk
+from .graph import POOL_SIZE, POOL_STRIDE, SLOPE, Conv, GlobalMax, Leaky, Pool, Step, Trunk
 from .quantised import (
     QMAX,
     QMIN,
@@ -38,16 +38,21 @@ def float_steps(trunk: Trunk, window: NDArray[np.floating]) -> Iterator[tuple[st
     """Yield each step's name and float64 output (channels, steps) for one window (2560,)."""
     x = np.asarray(window, dtype=np.float64)[None, :]
     for step in trunk.steps:
-        match step:
-            case Conv():
-                x = correlate(np.pad(x, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
-            case Pool():
-                x = _pool(x)
-            case GlobalMax():
-                x = x.max(axis=1, keepdims=True)
-            case Leaky():
-                x = np.where(x >= 0, x, SLOPE * x)
+        x = float_step(step, x)
         yield step.name, x
+
+
+def float_step(step: Step, x: FloatArray) -> FloatArray:
+    """Return a step's float64 output for its input, both (channels, steps)."""
+    match step:
+        case Conv():
+            return correlate(np.pad(x, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
+        case Pool():
+            return _pool(x)
+        case GlobalMax():
+            return x.max(axis=1, keepdims=True)
+        case Leaky():
+            return np.where(x >= 0, x, SLOPE * x)
 
 
 def float_embedding(trunk: Trunk, windows: NDArray[np.floating]) -> FloatArray:

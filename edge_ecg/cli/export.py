@@ -1,0 +1,148 @@
+"""``edge-ecg export``: a trained run to a bundle, through the gate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_ecg_export.build import Exported, ExportSettings, export_run, split_rows
+from edge_ecg_train.run_dir import RunDir
+from edge_ecg_train.store import WindowStore
+
+from .._version import __version__
+from ..errors import EXIT_DONE, BundleError, DataError, UsageError
+from .progress import Progress
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a trained run")
+    parser.add_argument(
+        "store",
+        type=Path,
+        nargs="?",
+        metavar="STORE",
+        help="windows to calibrate and check with (default: the store that the heads were trained on)",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="NAME.ecgb")
+    parser.add_argument("--name", help="of the model (default: the output's name)")
+    parser.add_argument("--model-version", default=__version__, help="of the model (default: edge-ecg's)")
+    parser.add_argument("--lean", action="store_true", help="leave the float encoders out")
+    parser.add_argument(
+        "--calibration-windows", type=int, default=384, metavar="N", help="at most (default %(default)s)"
+    )
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.5,
+        metavar="P",
+        help="below this probability a device says nothing (default %(default)s: it always answers)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, print what the gate saw, write the bundle."""
+    if args.calibration_windows < 8:
+        raise UsageError(
+            f"{args.calibration_windows} windows are too few to calibrate with.", remedy="Take 8 or more."
+        )
+    if not 0 <= args.min_confidence <= 1:
+        raise UsageError(f"A probability of {args.min_confidence:g} does not exist.", remedy="Give 0 to 1.")
+    place = RunDir(args.run)
+    store = WindowStore.open(_store(place, args.store))
+    settings = ExportSettings(
+        name=args.name or args.output.stem,
+        version=args.model_version,
+        created=datetime.now(UTC),
+        lean=args.lean,
+        calibration_windows=args.calibration_windows,
+        min_confidence=args.min_confidence,
+    )
+    calibrating, _ = split_rows(store.subject, settings)
+    with Progress(len(calibrating), "windows calibrated", sys.stderr) as progress:
+        exported = export_run(
+            place,
+            store,
+            settings,
+            on_window=progress.advance,
+            say=lambda text: print(f"\n{text}", file=sys.stderr),
+        )
+    _write(args.output, exported.data)
+    if args.json:
+        print(json.dumps(_record(args.output, exported)))
+    else:
+        _print(args.output, exported)
+    return EXIT_DONE
+
+
+def _store(place: RunDir, given: Path | None) -> Path:
+    if given is not None:
+        return given
+    kept = place.read_json().get("store")
+    if kept is None:
+        raise DataError(
+            f"{place.path} does not say which windows its heads were trained on.",
+            remedy="Give the store: edge-ecg export RUN STORE -o FILE",
+        )
+    return Path(kept)
+
+
+def _write(path: Path, data: bytes) -> None:
+    half = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(data)
+        half.replace(path)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise BundleError(
+            f"The bundle {path} cannot be written.", why=f"{error.strerror or error}."
+        ) from error
+
+
+def _record(path: Path, exported: Exported) -> dict[str, Any]:
+    return {
+        "type": "export",
+        "bundle": str(path),
+        "bytes": len(exported.data),
+        "float_convs": exported.float_convs,
+        "gate": exported.report.to_json(),
+    }
+
+
+def _print(path: Path, exported: Exported) -> None:
+    report = exported.report
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(
+        f"The gate: {report.windows} windows of {report.people} people whom calibration did not see, "
+        "against PyTorch."
+    )
+    table = Table(box=None, pad_edge=False)
+    for heading in ("engine", "cosine, mean", "1st percentile", "decisions that flip", "macro-F1 lost"):
+        table.add_column(heading)
+    for one in report.engines:
+        flips = ", ".join(f"{task} {share:.2%}" for task, share in one.flips.items())
+        losses = ", ".join(f"{task} {100 * loss:.2f}" for task, loss in one.macro_f1_loss.items())
+        table.add_row(
+            one.engine, f"{one.cosine_mean:.6f}", f"{one.cosine_p1:.5f}", flips, losses or "no labels"
+        )
+    console.print(table)
+    layers = Table(box=None, pad_edge=False)
+    for heading in ("int8 layer", "signal to noise, dB", "of its own rounding alone, dB"):
+        layers.add_column(heading)
+    for layer in report.layers:
+        layers.add_row(layer.name, f"{layer.snr_db:.1f}", f"{layer.own_snr_db:.1f}")
+    console.print(layers)
+    if exported.float_convs:
+        console.print(
+            f"The first {exported.float_convs} convolutions compute on integers in float32: with all layers "
+            "in 8 bits it did not pass."
+        )
+    console.print(f"{path}: {len(exported.data):,} bytes. Next: edge-ecg bench --model {path}")

@@ -1,0 +1,160 @@
+"""The gate: a model that decides differently after export is not shipped, and the layer at fault is named.
+
+Every exported encoder is run in its own engine on windows of people whom calibration did not see, and compared
+with PyTorch. What counts is what a user would notice: decisions that flip, and macro-F1 lost. The cosine of the
+embeddings catches damage that the shipped heads happen not to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+
+from edge_ecg.errors import GateError
+from edge_ecg.heads import MlpHead
+
+from .fidelity import LayerFidelity
+
+Float32Array = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+MAX_FLIPS = 0.01
+MAX_MACRO_F1_LOSS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class CosineLimits:
+    """The lowest admissible cosine between an engine's embeddings and PyTorch's: mean, and 1st percentile.
+
+    Float files must reproduce PyTorch up to the order of sums. Eight-bit ones may not turn an embedding by more
+    than 8 degrees (cosine 0.99) on average; single windows whose R peaks lie beyond the calibrated range
+    saturate, which costs more and is allowed to one in a hundred.
+    """
+
+    mean: float
+    p1: float
+
+
+COSINES = {"fp32": CosineLimits(0.999999, 0.99999), "int8": CosineLimits(0.99, 0.9)}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineResult:
+    """One engine against PyTorch; ``flips`` and ``macro_f1_loss`` (points of 1) are by task."""
+
+    engine: str
+    cosine_mean: float
+    cosine_p1: float
+    flips: Mapping[str, float]
+    macro_f1_loss: Mapping[str, float]
+
+    def failures(self) -> list[str]:
+        """Sentences on what is beyond the limits; none when the engine passes."""
+        limits = COSINES[self.engine.rpartition("-")[2]]
+        found = []
+        if not self.cosine_mean >= limits.mean:
+            found.append(
+                f"the mean cosine of its embeddings is {self.cosine_mean:.6f} (at least {limits.mean})"
+            )
+        if not self.cosine_p1 >= limits.p1:
+            found.append(f"one embedding in a hundred has a cosine below {self.cosine_p1:.4f} ({limits.p1})")
+        for task, share in self.flips.items():
+            if share > MAX_FLIPS:
+                found.append(f"{share:.2%} of its {task} decisions flip (at most {MAX_FLIPS:.0%})")
+        for task, loss in self.macro_f1_loss.items():
+            if loss > MAX_MACRO_F1_LOSS:
+                found.append(f"it loses {100 * loss:.1f} points of macro-F1 on {task} (at most 1)")
+        return [f"{self.engine}: {text}" for text in found]
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """What the gate saw; ``layers`` are those of the int8 network, in order."""
+
+    windows: int
+    people: int
+    engines: Sequence[EngineResult]
+    layers: Sequence[LayerFidelity]
+
+    @property
+    def failures(self) -> list[str]:
+        """All that is beyond the limits."""
+        return [text for engine in self.engines for text in engine.failures()]
+
+    @property
+    def weakest_layer(self) -> LayerFidelity:
+        """The layer that adds most noise for its input."""
+        return min(self.layers, key=lambda layer: layer.own_snr_db)
+
+    def check(self) -> None:
+        """Let the model pass.
+
+        Raises
+        ------
+        GateError
+            When it must not be shipped; the message names the layer that adds most noise.
+        """
+        failures = self.failures
+        if not failures:
+            return
+        weakest = self.weakest_layer
+        others = [layer.own_snr_db for layer in self.layers if layer is not weakest]
+        raise GateError(
+            f"The exported model does not decide as PyTorch does: {'; '.join(failures)}.",
+            why=f"Of the int8 layers, {weakest.name} loses most: its rounding lies {weakest.own_snr_db:.1f} dB below "
+            f"its own output, that of the others {min(others):.1f} to {max(others):.1f} dB.",
+            remedy="Calibrate with more windows (--calibration-windows), or train the head with a "
+            "rounding_penalty (docs/export.md).",
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """Return plain JSON values."""
+        return {
+            "windows": self.windows,
+            "people": self.people,
+            "engines": {
+                one.engine: {
+                    "cosine_mean": round(one.cosine_mean, 7),
+                    "cosine_p1": round(one.cosine_p1, 6),
+                    "flips": {task: round(value, 5) for task, value in one.flips.items()},
+                    "macro_f1_loss": {task: round(value, 5) for task, value in one.macro_f1_loss.items()},
+                }
+                for one in self.engines
+            },
+            "layers": {
+                layer.name: {
+                    "snr_db": round(layer.snr_db, 1),
+                    "own_snr_db": round(layer.own_snr_db, 1),
+                }
+                for layer in self.layers
+            },
+        }
+
+
+def compare(
+    engine: str,
+    embeddings: Float32Array,
+    reference: Float32Array,
+    heads: Mapping[str, MlpHead],
+    labels: Mapping[str, Labels],
+) -> EngineResult:
+    """Compare an engine's embeddings (n, 128) with PyTorch's.
+
+    ``labels`` are by task, (n,), -1 where a window has none.
+    """
+    norms = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(reference, axis=1)
+    cosines = (embeddings.astype(np.float64) * reference).sum(axis=1) / np.maximum(norms, 1e-12)
+    flips, losses = {}, {}
+    for task, head in heads.items():
+        said, wanted = (head.probabilities(each).argmax(axis=1) for each in (embeddings, reference))
+        flips[task] = float(np.mean(said != wanted))
+        known = labels[task] >= 0
+        if known.any():
+            truth = labels[task][known]
+            score, before = (f1_score(truth, each[known], average="macro") for each in (said, wanted))
+            losses[task] = max(0.0, float(before - score))
+    return EngineResult(engine, float(cosines.mean()), float(np.quantile(cosines, 0.01)), flips, losses)
