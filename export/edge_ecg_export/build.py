@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from edge_ecg.bundle import (
     Bundle,
@@ -135,7 +136,9 @@ def export_run(
     labels = {task: _labels(store, task) for task in heads}
     trunk = load_trunk(run.encoder)
     calibrating, checking = split_rows(store.subject, settings)
-    calibration = calibrate(trunk, np.array(store.windows[calibrating], np.float32), on_window)
+    # Thousands of small products: BLAS threads wait for each other, on a busy machine forty times as long.
+    with threadpool_limits(limits=1, user_api="blas"):
+        calibration = calibrate(trunk, np.array(store.windows[calibrating], np.float32), on_window)
     windows = np.array(store.windows[checking], np.float32)
     machine = prepare_machine(Execution(device="cpu", precision="fp32"))
     reference = embed(load_encoder(run.encoder), windows, machine)
@@ -143,7 +146,8 @@ def export_run(
 
     report: GateReport | None = None
     for float_convs in settings.float_convs:
-        quantised = quantiser(trunk, calibration, float_convs)
+        with threadpool_limits(limits=1, user_api="blas"):
+            quantised = quantiser(trunk, calibration, float_convs)
         encoders = {"litert-int8": int8_tflite(quantised), "onnx-int8": int8_onnx(quantised), **floats}
         manifest = _manifest(facts, settings, float_convs, len(calibrating))
         files = _files(run, facts, heads)
