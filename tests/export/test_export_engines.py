@@ -1,0 +1,159 @@
+"""The written files in their engines: int8 ones agree to the bit, float ones with PyTorch."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from edge_ecg_export.calibrate import Calibration
+from edge_ecg_export.graph import Trunk
+from edge_ecg_export.onnx_writer import fp32_onnx, int8_onnx
+from edge_ecg_export.quantise import quantise
+from edge_ecg_export.quantised import QuantisedTrunk
+from edge_ecg_export.reference import int8_embedding
+from edge_ecg_export.tflite_writer import fp32_tflite, int8_tflite
+from edge_ecg_train.checkpoint import load_encoder
+from edge_ecg_train.networks import Trunk as TorchTrunk
+
+Windows = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module", params=[0, 2], ids=["all-int8", "float-block"])
+def quantised(request: pytest.FixtureRequest, trunk: Trunk, calibration: Calibration) -> QuantisedTrunk:
+    return quantise(trunk, calibration, request.param)
+
+
+@pytest.fixture(scope="module")
+def torch_trunk(
+    tmp_path_factory: pytest.TempPathFactory, arrays: dict[str, NDArray[np.float32]]
+) -> TorchTrunk:
+    path = tmp_path_factory.mktemp("torch") / "encoder.npz"
+    np.savez(path, **arrays)
+    return load_encoder(path).eval()
+
+
+def onnx_embed(model: bytes, windows: Windows) -> Windows:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {"window": windows})[0])
+
+
+def litert_embed(model: bytes, windows: Windows) -> Windows:
+    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter.allocate_tensors()
+    given, made = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    rows = []
+    for window in windows:
+        interpreter.set_tensor(given, window[np.newaxis])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(made).copy())
+    return np.concatenate(rows)
+
+
+def torch_embed(trunk: TorchTrunk, windows: Windows) -> Windows:
+    with torch.no_grad():
+        return trunk(torch.from_numpy(windows)).numpy()
+
+
+def awkward_windows(windows: Windows) -> dict[str, Windows]:
+    """What could round, saturate or tie differently in two engines."""
+    rng = np.random.default_rng(5)
+    noise = rng.normal(size=(60, 2560))
+    # The coarse digit has steps of 1/8, the finest of 1/256; all of these lie on a half step of one of them.
+    halves = [rng.integers(-300, 300, (20, 2560)) / parts for parts in (16.0, 512.0, 8192.0)]
+    extremes = rng.choice([-1e4, -16.0, -15.9375, 0.0, 15.875, 15.9375, 16.0, 1e4], size=(20, 2560))
+    constants = np.outer([0.0, -0.0, 1e-30, 0.0625, -0.0625, 1.0, -7.3, 16.0, -17.0, 1e6], np.ones(2560))
+    step = np.where(np.arange(2560) < 1280, -40.0, 40.0)[None]
+    return {
+        "ecg": windows,
+        "scaled": windows * rng.uniform(-4, 4, (len(windows), 1)).astype(np.float32),
+        "noise": (noise * 10.0 ** rng.uniform(-3, 2, (60, 1))).astype(np.float32),
+        "half steps": np.concatenate(halves).astype(np.float32),
+        "extremes": extremes.astype(np.float32),
+        "constants": np.concatenate([constants, step]).astype(np.float32),
+    }
+
+
+def test_int8_files_agree_to_the_bit(quantised: QuantisedTrunk, windows: Windows) -> None:
+    onnx_file, tflite_file = int8_onnx(quantised), int8_tflite(quantised)
+    kinds = awkward_windows(windows)
+    assert sum(map(len, kinds.values())) >= 200
+    for kind, some in kinds.items():
+        embeddings = litert_embed(tflite_file, some)
+        assert np.isfinite(embeddings).all(), kind
+        np.testing.assert_array_equal(onnx_embed(onnx_file, some), embeddings, err_msg=kind)
+    # A file that ignores its input would agree with itself, too.
+    assert len(np.unique(litert_embed(tflite_file, windows), axis=0)) == len(windows)
+
+
+def test_int8_files_are_the_reference_to_the_bit(quantised: QuantisedTrunk, windows: Windows) -> None:
+    some = np.concatenate([each[-2:] for each in awkward_windows(windows).values()])
+    expected = int8_embedding(quantised, some)
+    np.testing.assert_array_equal(litert_embed(int8_tflite(quantised), some), expected)
+    np.testing.assert_array_equal(onnx_embed(int8_onnx(quantised), some), expected)
+
+
+def test_int8_file_is_close_to_pytorch(
+    quantised: QuantisedTrunk, torch_trunk: TorchTrunk, windows: Windows
+) -> None:
+    ours, theirs = litert_embed(int8_tflite(quantised), windows), torch_embed(torch_trunk, windows)
+    cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+    assert cosines.min() > 0.99
+
+
+def test_fp32_files_are_pytorch(trunk: Trunk, torch_trunk: TorchTrunk, windows: Windows) -> None:
+    expected = torch_embed(torch_trunk, windows)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(onnx_embed(fp32_onnx(trunk), windows), expected, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(litert_embed(fp32_tflite(trunk), windows), expected, atol=1e-4, rtol=0)
+
+
+def test_fp32_onnx_is_what_torch_exports(
+    trunk: Trunk, torch_trunk: TorchTrunk, windows: Windows, tmp_path: Path
+) -> None:
+    path = tmp_path / "torch.onnx"
+    with warnings.catch_warnings():
+        # torch's exporter meets its own and onnxscript's deprecations; they are not ours to repair.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.onnx.export(
+            torch_trunk, (torch.from_numpy(windows[:2]),), path, dynamo=True, verbose=False,
+            input_names=["window"], external_data=False,
+        )  # fmt: skip
+    theirs = onnx_embed(path.read_bytes(), windows[:2])
+    np.testing.assert_allclose(onnx_embed(fp32_onnx(trunk), windows[:2]), theirs, atol=1e-4, rtol=0)
+
+
+def test_onnx_files_are_valid(trunk: Trunk, quantised: QuantisedTrunk) -> None:
+    for model in (fp32_onnx(trunk), int8_onnx(quantised)):
+        onnx.checker.check_model(onnx.load(io.BytesIO(model)), full_check=True)
+
+
+def test_batch_is_its_windows(trunk: Trunk, quantised: QuantisedTrunk, windows: Windows) -> None:
+    some = windows[:5]
+    for model, tolerance in ((fp32_onnx(trunk), 1e-5), (int8_onnx(quantised), 0.0)):
+        single = np.concatenate([onnx_embed(model, window[None]) for window in some])
+        np.testing.assert_allclose(onnx_embed(model, some), single, atol=tolerance, rtol=0)
+
+
+def test_int8_file_in_tflite_micro(quantised: QuantisedTrunk, windows: Windows) -> None:
+    """Microcontrollers' kernels requantise in fixed point: a feature may be one int8 step off."""
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    model = int8_tflite(quantised)
+    interpreter = runtime.Interpreter.from_bytes(model)
+    step = quantised.maximum.tensor.scale * quantised.gain
+    some = windows[[0, 2]]
+    for window, expected in zip(some, litert_embed(model, some), strict=True):
+        interpreter.set_input(window[np.newaxis], 0)
+        interpreter.invoke()
+        off = np.abs(interpreter.get_output(0)[0] - expected) / step
+        assert off.max() < 1.01
+        assert np.mean(off < 0.01) > 0.8
