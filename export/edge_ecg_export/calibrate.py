@@ -46,7 +46,7 @@ class Calibration:
         return _floored(np.maximum(self.highs[name].max(axis=0), -self.lows[name].min(axis=0)))
 
     def maxima(self) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper bound, (128,) each, for every feature's global maxima, with room for new windows."""
+        """Lower and upper bound, (128,) each, of every feature's maxima, with room for new windows."""
         maxima = self.highs["max6"]
         low, high = maxima.min(axis=0), maxima.max(axis=0)
         width = _floored(high - low)

@@ -8,10 +8,9 @@ windows, and the next convolution's weights are multiplied by it. All channels o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .calibrate import Calibration
 from .graph import Conv, GlobalMax, Leaky, Pool, Trunk
@@ -95,7 +94,7 @@ def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> Qu
 
 
 def _divisors(trunk: Trunk, calibration: Calibration, float_convs: int) -> dict[str, FloatArray]:
-    """Divide each convolution's channels by their reach behind the pool, so that the tensor is just filled."""
+    """Divide each convolution's channels by their reach behind the pool, which just fills the tensor."""
     divisors = {}
     for index, (conv, seen) in enumerate(_seen(trunk), start=1):
         # Exact sums of float convolutions bear no outliers beyond the range that their bits were chosen for.
@@ -117,9 +116,7 @@ def _seen(trunk: Trunk) -> list[tuple[str, str]]:
     return pairs
 
 
-def _grid_conv(
-    name: str, weight: FloatArray, bias: FloatArray, input_step: float, reach: float
-) -> GridConv:
+def _grid_conv(name: str, weight: FloatArray, bias: FloatArray, input_step: float, reach: float) -> GridConv:
     """Round weights to powers of two that are as fine as exact float32 sums allow."""
     magnitudes = np.abs(weight).sum(axis=(1, 2)) * reach / input_step
     steps = 2.0 ** np.ceil(np.log2(np.maximum(magnitudes, 1e-30) / MAGNITUDE_SUM))

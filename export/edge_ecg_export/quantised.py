@@ -3,8 +3,8 @@
 A quantised value ``q`` stands for ``scale * (q - zero_point)``. Five constructions make ONNX Runtime and
 LiteRT compute the same int8 values, and keep those close to the float network:
 
-Digits. R peaks reach ten times the standard deviation of the signal: 8 bits over that range are too coarse for
-all else, and cost more than all later roundings together. So a float tensor is quantised as several
+Digits. R peaks reach ten times the standard deviation of the signal: 8 bits over that range are too coarse
+for all else, and cost more than all later roundings together. So a float tensor is quantised as several
 channels: its value in coarse steps, and what that rounding left over, magnified. The weights of the next
 convolution are split the same way. All steps are powers of two: every float operation here is exact.
 
@@ -57,7 +57,7 @@ class Affine:
     def quantise(self, values: NDArray[np.floating]) -> Int8Array:
         """Round half to even, shift, saturate; the division in float32, as the engines do."""
         steps = np.rint(np.asarray(values, dtype=np.float32) / np.float32(self.scale))
-        return np.clip(steps + self.zero_point, QMIN, QMAX).astype(np.int8)
+        return to_int8(steps + self.zero_point)
 
     def dequantise(self, values: NDArray[np.integer]) -> Float32Array:
         """Return the float32 values that int8 values stand for."""
@@ -218,6 +218,12 @@ class QuantisedTrunk:
         last = self.steps[-1]
         assert isinstance(last, QGlobalMax)
         return last
+
+
+def to_int8(values: NDArray[np.generic]) -> Int8Array:
+    """Saturate whole numbers of any type."""
+    saturated: Int8Array = np.clip(values, QMIN, QMAX).astype(np.int8)
+    return saturated
 
 
 def _same(taps: int) -> tuple[int, int]:

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from .graph import POOL_SIZE, POOL_STRIDE, SLOPE, Conv, GlobalMax, Leaky, Pool, Step, Trunk
 from .quantised import (
-    QMAX,
-    QMIN,
     UNITY,
     Digits,
     Float32Array,
@@ -28,6 +26,7 @@ from .quantised import (
     QLeaky,
     QPool,
     QuantisedTrunk,
+    to_int8,
 )
 
 FloatArray = NDArray[np.float64]
@@ -50,7 +49,7 @@ def float_step(step: Step, x: FloatArray) -> FloatArray:
         case Pool():
             return _pool(x)
         case GlobalMax():
-            return x.max(axis=1, keepdims=True)
+            return np.asarray(x.max(axis=1, keepdims=True))
         case Leaky():
             return np.where(x >= 0, x, SLOPE * x)
 
@@ -139,10 +138,10 @@ def _convolve(step: QConv, x: Int8Array) -> Int8Array:
     centred = x.astype(np.float64) - step.source.zero_point
     accumulators = correlate(np.pad(centred, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
     steps = np.rint(accumulators.astype(np.float32) * step.multipliers[:, None])
-    return np.clip(steps + step.target.zero_point, QMIN, QMAX).astype(np.int8)
+    return to_int8(steps + step.target.zero_point)
 
 
 def _leaky(step: QLeaky, x: Int8Array) -> Int8Array:
     centred = x.astype(np.int32) - step.source.zero_point
     scaled = centred * np.where(centred >= 0, step.positive, step.negative) + UNITY // 2
-    return np.clip((scaled >> 8) + step.target_zero_point, QMIN, QMAX).astype(np.int8)
+    return to_int8((scaled >> 8) + step.target_zero_point)

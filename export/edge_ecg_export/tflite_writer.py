@@ -1,8 +1,8 @@
 """The trunk as TFLite files, fp32 and int8, written with ``flatbuffers`` and LiteRT's generated schema.
 
 Batch 1, float in and out. What makes every runtime accept the files: operator versions of the int8 kernels,
-``deprecatedBuiltinCode`` (tflite-runtime 2.14 reads only that), buffer 0 empty, the identifier ``TFL3``, and the
-weights inside the flatbuffer (TFLite Micro silently computes garbage when they lie behind it).
+``deprecatedBuiltinCode`` (tflite-runtime 2.14 reads only that), buffer 0 empty, the identifier ``TFL3``, and
+the weights inside the flatbuffer (TFLite Micro silently computes garbage when they lie behind it).
 """
 
 from __future__ import annotations
@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import UsageError
 
-from .graph import EMBEDDING, POOL_SIZE, POOL_STRIDE, SLOPE, WINDOW_SAMPLES, Conv, GlobalMax, Leaky, Pool, Trunk
+from .graph import (
+    EMBEDDING,
+    POOL_SIZE,
+    POOL_STRIDE,
+    SLOPE,
+    WINDOW_SAMPLES,
+    Conv,
+    GlobalMax,
+    Leaky,
+    Pool,
+    Trunk,
+)
 from .quantised import Affine, Digits, Grid, GridConv, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
 
 SCHEMA_MODULE = "ai_edge_litert.schema_py_generated"
