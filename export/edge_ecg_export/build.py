@@ -134,14 +134,14 @@ def export_run(
     facts = run.read_json()
     heads = _heads(run, facts)
     labels = {task: _labels(store, task) for task in heads}
-    trunk = load_trunk(run.encoder)
+    torch_trunk, trunk = load_encoder(run.encoder), load_trunk(run.encoder)
     calibrating, checking = split_rows(store.subject, settings)
     # Thousands of small products: BLAS threads wait for each other, on a busy machine forty times as long.
     with threadpool_limits(limits=1, user_api="blas"):
         calibration = calibrate(trunk, np.array(store.windows[calibrating], np.float32), on_window)
     windows = np.array(store.windows[checking], np.float32)
     machine = prepare_machine(Execution(device="cpu", precision="fp32"))
-    reference = embed(load_encoder(run.encoder), windows, machine)
+    reference = embed(torch_trunk, windows, machine)
     floats = {"litert-fp32": fp32_tflite(trunk), "onnx-fp32": fp32_onnx(trunk)}
 
     report: GateReport | None = None

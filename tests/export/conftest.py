@@ -135,9 +135,7 @@ def _rows(people: list[Windows]) -> Iterator[tuple[int, int, Windows]]:
 
 
 @pytest.fixture
-def run(
-    tmp_path: Path, arrays: dict[str, NDArray[np.float32]], head: MlpHead, store: WindowStore
-) -> RunDir:
+def run(tmp_path: Path, arrays: dict[str, NDArray[np.float32]], head: MlpHead, store: WindowStore) -> RunDir:
     """A complete run; each test has its own, to damage as it likes."""
     place = RunDir(tmp_path / "run")
     (place.path / "heads").mkdir(parents=True)

@@ -18,8 +18,8 @@ from edge_ecg_export.calibrate import Calibration
 from edge_ecg_export.graph import Trunk
 from edge_ecg_export.onnx_writer import fp32_onnx, int8_onnx
 from edge_ecg_export.quantise import quantise
-from edge_ecg_export.quantised import QuantisedTrunk
-from edge_ecg_export.reference import int8_embedding
+from edge_ecg_export.quantised import Digits, QuantisedTrunk
+from edge_ecg_export.reference import float_embedding, int8_embedding
 from edge_ecg_export.tflite_writer import fp32_tflite, int8_tflite
 from edge_ecg_train.checkpoint import load_encoder
 from edge_ecg_train.networks import Trunk as TorchTrunk
@@ -63,10 +63,15 @@ def torch_embed(trunk: TorchTrunk, windows: Windows) -> Windows:
         return trunk(torch.from_numpy(windows)).numpy()
 
 
+def cosines(a: Windows, b: Windows) -> NDArray[np.float64]:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a.astype(np.float64) * b).sum(axis=1) / norms
+
+
 def awkward_windows(windows: Windows) -> dict[str, Windows]:
     """What could round, saturate or tie differently in two engines."""
     rng = np.random.default_rng(5)
-    noise = rng.normal(size=(60, 2560))
+    noise = rng.normal(size=(150, 2560))
     # The coarse digit has steps of 1/8, the finest of 1/256; all of these lie on a half step of one of them.
     halves = [rng.integers(-300, 300, (20, 2560)) / parts for parts in (16.0, 512.0, 8192.0)]
     extremes = rng.choice([-1e4, -16.0, -15.9375, 0.0, 15.875, 15.9375, 16.0, 1e4], size=(20, 2560))
@@ -75,27 +80,39 @@ def awkward_windows(windows: Windows) -> dict[str, Windows]:
     return {
         "ecg": windows,
         "scaled": windows * rng.uniform(-4, 4, (len(windows), 1)).astype(np.float32),
-        "noise": (noise * 10.0 ** rng.uniform(-3, 2, (60, 1))).astype(np.float32),
+        "noise": (noise * 10.0 ** rng.uniform(-3, 2, (150, 1))).astype(np.float32),
         "half steps": np.concatenate(halves).astype(np.float32),
         "extremes": extremes.astype(np.float32),
         "constants": np.concatenate([constants, step]).astype(np.float32),
     }
 
 
+def within_reach(quantised: QuantisedTrunk, windows: Windows) -> NDArray[np.bool_]:
+    """Where equality is promised: digits saturate, but integers in float32 are exact within ±16 only."""
+    if isinstance(quantised.steps[0], Digits):
+        return np.ones(len(windows), dtype=np.bool_)
+    return np.abs(windows).max(axis=1) <= 16.0
+
+
 def test_int8_files_agree_to_the_bit(quantised: QuantisedTrunk, windows: Windows) -> None:
     onnx_file, tflite_file = int8_onnx(quantised), int8_tflite(quantised)
     kinds = awkward_windows(windows)
-    assert sum(map(len, kinds.values())) >= 200
+    assert sum(within_reach(quantised, some).sum() for some in kinds.values()) >= 200
     for kind, some in kinds.items():
-        embeddings = litert_embed(tflite_file, some)
-        assert np.isfinite(embeddings).all(), kind
-        np.testing.assert_array_equal(onnx_embed(onnx_file, some), embeddings, err_msg=kind)
+        ours, theirs = onnx_embed(onnx_file, some), litert_embed(tflite_file, some)
+        assert np.isfinite(ours).all(), kind
+        exact = within_reach(quantised, some)
+        np.testing.assert_array_equal(ours[exact], theirs[exact], err_msg=kind)
+        # Sums beyond 2^24 depend on their order, but not by much.
+        assert cosines(ours, theirs).min() > 0.999, kind
     # A file that ignores its input would agree with itself, too.
     assert len(np.unique(litert_embed(tflite_file, windows), axis=0)) == len(windows)
 
 
 def test_int8_files_are_the_reference_to_the_bit(quantised: QuantisedTrunk, windows: Windows) -> None:
-    some = np.concatenate([each[-2:] for each in awkward_windows(windows).values()])
+    kinds = awkward_windows(windows).values()
+    some = np.concatenate([each[within_reach(quantised, each)][-2:] for each in kinds])
+    assert len(some) >= 10
     expected = int8_embedding(quantised, some)
     np.testing.assert_array_equal(litert_embed(int8_tflite(quantised), some), expected)
     np.testing.assert_array_equal(onnx_embed(int8_onnx(quantised), some), expected)
@@ -105,8 +122,7 @@ def test_int8_file_is_close_to_pytorch(
     quantised: QuantisedTrunk, torch_trunk: TorchTrunk, windows: Windows
 ) -> None:
     ours, theirs = litert_embed(int8_tflite(quantised), windows), torch_embed(torch_trunk, windows)
-    cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
-    assert cosines.min() > 0.99
+    assert cosines(ours, theirs).min() > 0.99
 
 
 def test_fp32_files_are_pytorch(trunk: Trunk, torch_trunk: TorchTrunk, windows: Windows) -> None:
@@ -144,16 +160,24 @@ def test_batch_is_its_windows(trunk: Trunk, quantised: QuantisedTrunk, windows: 
         np.testing.assert_allclose(onnx_embed(model, some), single, atol=tolerance, rtol=0)
 
 
-def test_int8_file_in_tflite_micro(quantised: QuantisedTrunk, windows: Windows) -> None:
-    """Microcontrollers' kernels requantise in fixed point: a feature may be one int8 step off."""
+def test_int8_file_in_tflite_micro(quantised: QuantisedTrunk, trunk: Trunk, windows: Windows) -> None:
+    """Microcontrollers' kernels requantise in fixed point.
+
+    Single int8 values differ by a step, and those differences add up over six layers: features end up to 22
+    steps apart. What holds: such noise is as good as the other engines', with a hardly larger distance from
+    PyTorch's result (measured: cosine with LiteRT 0.99995, 1.02 to 1.19 times its distance).
+    """
     runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
     model = int8_tflite(quantised)
     interpreter = runtime.Interpreter.from_bytes(model)
-    step = quantised.maximum.tensor.scale * quantised.gain
     some = windows[[0, 2]]
-    for window, expected in zip(some, litert_embed(model, some), strict=True):
+    micro = []
+    for window in some:
         interpreter.set_input(window[np.newaxis], 0)
         interpreter.invoke()
-        off = np.abs(interpreter.get_output(0)[0] - expected) / step
-        assert off.max() < 1.01
-        assert np.mean(off < 0.01) > 0.8
+        micro.append(interpreter.get_output(0)[0].copy())
+    ours, litert = np.array(micro), litert_embed(model, some)
+    assert cosines(ours, litert).min() > 0.9999
+    exact = float_embedding(trunk, some)
+    distance = np.linalg.norm(ours - exact, axis=1) / np.linalg.norm(litert - exact, axis=1)
+    assert distance.max() < 1.5
