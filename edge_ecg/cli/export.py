@@ -125,13 +125,25 @@ def _print(path: Path, exported: Exported) -> None:
         "against PyTorch."
     )
     table = Table(box=None, pad_edge=False)
-    for heading in ("engine", "cosine, mean", "1st percentile", "decisions that flip", "macro-F1 lost"):
+    for heading in (
+        "engine",
+        "cosine, mean",
+        "1st percentile",
+        "signal to noise, dB",
+        "decisions that flip",
+        "macro-F1 lost",
+    ):
         table.add_column(heading)
     for one in report.engines:
         flips = ", ".join(f"{task} {share:.2%}" for task, share in one.flips.items())
         losses = ", ".join(f"{task} {100 * loss:.2f}" for task, loss in one.macro_f1_loss.items())
         table.add_row(
-            one.engine, f"{one.cosine_mean:.6f}", f"{one.cosine_p1:.5f}", flips, losses or "no labels"
+            one.engine,
+            f"{one.cosine_mean:.6f}",
+            f"{one.cosine_p1:.5f}",
+            f"{one.snr_db:.1f}",
+            flips,
+            losses or "no labels",
         )
     console.print(table)
     layers = Table(box=None, pad_edge=False)

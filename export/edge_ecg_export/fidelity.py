@@ -1,8 +1,8 @@
 """Layer by layer: how far the int8 network is from the float one, and which layer is to blame.
 
-A layer is a convolution with what follows it up to the next one (pool, LeakyReLU, global maximum). Noise that a
-layer inherits says nothing about the layer; so its own noise is what it adds to the exact result for the very
-input that it got.
+A layer is a convolution with what follows it up to the next one (pool, LeakyReLU, global maximum). Noise
+that a layer inherits says nothing about the layer; so its own noise is what it adds to the exact result for
+the very input that it got.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The gate: a model that decides differently after export is not shipped, and the layer at fault is named.
 
-Every exported encoder is run in its own engine on windows of people whom calibration did not see, and compared
-with PyTorch. What counts is what a user would notice: decisions that flip, and macro-F1 lost. The cosine of the
-embeddings catches damage that the shipped heads happen not to look at.
+Every exported encoder is run in its own engine on windows of people whom calibration did not see, and
+compared with PyTorch. What counts is what a user would notice: decisions that flip, and macro-F1 lost. Cosine
+and signal-to-noise ratio of the embeddings catch damage that the shipped heads happen not to look at.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ MAX_MACRO_F1_LOSS = 0.01
 class CosineLimits:
     """The lowest admissible cosine between an engine's embeddings and PyTorch's: mean, and 1st percentile.
 
-    Float files must reproduce PyTorch up to the order of sums. Eight-bit ones may not turn an embedding by more
-    than 8 degrees (cosine 0.99) on average; single windows whose R peaks lie beyond the calibrated range
+    Float files must reproduce PyTorch up to the order of sums. Eight-bit ones may not turn an embedding by
+    more than 8 degrees (cosine 0.99) on average; single windows whose R peaks lie beyond the calibrated range
     saturate, which costs more and is allowed to one in a hundred.
     """
 
@@ -39,22 +39,32 @@ class CosineLimits:
     p1: float
 
 
+# A cosine hardly sees a wrong scale; so what differs between windows must stand out from the error, too.
+# Eight bits leave 15 to 20 dB, a layer's scale that is a third off less than 9.
+MIN_SNR_DB = {"fp32": 60.0, "int8": 10.0}
+
 COSINES = {"fp32": CosineLimits(0.999999, 0.99999), "int8": CosineLimits(0.99, 0.9)}
 
 
 @dataclass(frozen=True, slots=True)
 class EngineResult:
-    """One engine against PyTorch; ``flips`` and ``macro_f1_loss`` (points of 1) are by task."""
+    """One engine against PyTorch.
+
+    ``snr_db`` is the variance of PyTorch's embeddings between windows over the mean square of the error;
+    ``flips`` and ``macro_f1_loss`` (points of 1) are by task.
+    """
 
     engine: str
     cosine_mean: float
     cosine_p1: float
+    snr_db: float
     flips: Mapping[str, float]
     macro_f1_loss: Mapping[str, float]
 
     def failures(self) -> list[str]:
         """Sentences on what is beyond the limits; none when the engine passes."""
-        limits = COSINES[self.engine.rpartition("-")[2]]
+        precision = self.engine.rpartition("-")[2]
+        limits, least_db = COSINES[precision], MIN_SNR_DB[precision]
         found = []
         if not self.cosine_mean >= limits.mean:
             found.append(
@@ -62,6 +72,10 @@ class EngineResult:
             )
         if not self.cosine_p1 >= limits.p1:
             found.append(f"one embedding in a hundred has a cosine below {self.cosine_p1:.4f} ({limits.p1})")
+        if not self.snr_db >= least_db:
+            found.append(
+                f"its embeddings lie {self.snr_db:.1f} dB above their error (at least {least_db:.0f})"
+            )
         for task, share in self.flips.items():
             if share > MAX_FLIPS:
                 found.append(f"{share:.2%} of its {task} decisions flip (at most {MAX_FLIPS:.0%})")
@@ -105,8 +119,9 @@ class GateReport:
         others = [layer.own_snr_db for layer in self.layers if layer is not weakest]
         raise GateError(
             f"The exported model does not decide as PyTorch does: {'; '.join(failures)}.",
-            why=f"Of the int8 layers, {weakest.name} loses most: its rounding lies {weakest.own_snr_db:.1f} dB below "
-            f"its own output, that of the others {min(others):.1f} to {max(others):.1f} dB.",
+            why=f"Of the int8 layers, {weakest.name} loses most: its rounding lies "
+            f"{weakest.own_snr_db:.1f} dB below its own output, that of the others {min(others):.1f} to "
+            f"{max(others):.1f} dB.",
             remedy="Calibrate with more windows (--calibration-windows), or train the head with a "
             "rounding_penalty (docs/export.md).",
         )
@@ -120,6 +135,7 @@ class GateReport:
                 one.engine: {
                     "cosine_mean": round(one.cosine_mean, 7),
                     "cosine_p1": round(one.cosine_p1, 6),
+                    "snr_db": round(one.snr_db, 2),
                     "flips": {task: round(value, 5) for task, value in one.flips.items()},
                     "macro_f1_loss": {task: round(value, 5) for task, value in one.macro_f1_loss.items()},
                 }
@@ -146,15 +162,27 @@ def compare(
 
     ``labels`` are by task, (n,), -1 where a window has none.
     """
-    norms = np.linalg.norm(embeddings, axis=1) * np.linalg.norm(reference, axis=1)
-    cosines = (embeddings.astype(np.float64) * reference).sum(axis=1) / np.maximum(norms, 1e-12)
+    made, wanted = (np.maximum(np.linalg.norm(each, axis=1), 1e-12) for each in (embeddings, reference))
+    cosines = (embeddings.astype(np.float64) * reference).sum(axis=1) / (made * wanted)
     flips, losses = {}, {}
     for task, head in heads.items():
-        said, wanted = (head.probabilities(each).argmax(axis=1) for each in (embeddings, reference))
-        flips[task] = float(np.mean(said != wanted))
+        said, exact = (head.probabilities(each).argmax(axis=1) for each in (embeddings, reference))
+        flips[task] = float(np.mean(said != exact))
         known = labels[task] >= 0
         if known.any():
             truth = labels[task][known]
-            score, before = (f1_score(truth, each[known], average="macro") for each in (said, wanted))
+            score, before = (f1_score(truth, each[known], average="macro") for each in (said, exact))
             losses[task] = max(0.0, float(before - score))
-    return EngineResult(engine, float(cosines.mean()), float(np.quantile(cosines, 0.01)), flips, losses)
+    return EngineResult(
+        engine,
+        float(cosines.mean()),
+        float(np.quantile(cosines, 0.01)),
+        _snr_db(embeddings.astype(np.float64), reference.astype(np.float64)),
+        flips,
+        losses,
+    )
+
+
+def _snr_db(embeddings: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    signal, noise = reference.var(axis=0).sum(), ((embeddings - reference) ** 2).mean(axis=0).sum()
+    return float(10.0 * np.log10(max(signal, 1e-30) / max(noise, 1e-30)))

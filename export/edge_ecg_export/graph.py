@@ -101,7 +101,8 @@ def load_trunk(path: Path) -> Trunk:
         When the file cannot be read or is no trunk of Table 1.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: NumPy leaves the file open when it is no whole archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return make_trunk({name: arrays[name] for name in arrays.files})
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(

@@ -62,6 +62,10 @@ def int8_onnx(trunk: QuantisedTrunk) -> bytes:
         name = step.name
         match step:
             case Grid():
+                if step.reach is not None:
+                    low = graph.constant(f"{name}.low", np.float32(-step.reach))
+                    high = graph.constant(f"{name}.high", np.float32(step.reach))
+                    x = graph.add("Clip", [x, low, high], f"{name}.clip")
                 magic = graph.constant(f"{name}.magic", np.float32(step.magic))
                 x = graph.add("Sub", [graph.add("Add", [x, magic], f"{name}.sum"), magic], name)
             case GridConv():

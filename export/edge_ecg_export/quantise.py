@@ -41,8 +41,8 @@ WEIGHT_MAX = 127
 
 # Integers in float32: a window of ±16 in steps of 1/256, activations of ±1 in steps of 1/1024. Magnitudes may
 # sum to 2^25: the sums themselves, of terms of both signs that never all reach their maxima, stay below 2^24.
-WINDOW_GRID = Grid("grid", 2.0**-8)
 WINDOW_REACH = 16.0
+WINDOW_GRID = Grid("grid", 2.0**-8, WINDOW_REACH)
 ACTIVATION_GRID_STEP = 2.0**-10
 MAGNITUDE_SUM = 2.0**25
 

@@ -78,10 +78,14 @@ class Digits:
 
 @dataclass(frozen=True)
 class Grid:
-    """Float values rounded to multiples of ``step``, a power of two, half to even."""
+    """Float values rounded to multiples of ``step``, a power of two, half to even.
+
+    Values beyond ``reach`` saturate, where it is given.
+    """
 
     name: str
     step: float
+    reach: float | None = None
 
     @property
     def magic(self) -> float:

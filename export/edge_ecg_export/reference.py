@@ -68,6 +68,8 @@ def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[
     for step in trunk.steps:
         match step:
             case Grid():
+                if step.reach is not None:
+                    x = np.clip(x, np.float32(-step.reach), np.float32(step.reach))
                 x = (x + np.float32(step.magic)) - np.float32(step.magic)
             case GridConv():
                 sums = correlate(np.pad(x, ((0, 0), step.padding)), step.weight)

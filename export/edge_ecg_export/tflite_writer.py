@@ -64,6 +64,8 @@ def int8_tflite(trunk: QuantisedTrunk) -> bytes:
     for step in trunk.steps:
         match step:
             case Grid():
+                if step.reach is not None:
+                    x = graph.clip(f"{step.name}.clip", x, step.reach)
                 magic = graph.constant(f"{step.name}.magic", np.array([step.magic], np.float32))
                 x = graph.subtract(step.name, graph.add(f"{step.name}.sum", x, magic), magic)
             case GridConv():
@@ -183,6 +185,15 @@ class _Graph:
 
     def add(self, name: str, a: int, b: int) -> int:
         return self._elementwise("ADD", name, a, b, "Add", self.schema.AddOptionsT())
+
+    def clip(self, name: str, x: int, reach: float) -> int:
+        """Saturate at plus and minus ``reach``."""
+        for kind, bound in (("MINIMUM", reach), ("MAXIMUM", -reach)):
+            label = f"{name}.{kind.lower()}"
+            limit = self.constant(f"{label}.limit", np.array([bound], np.float32))
+            options = self.schema.MaximumMinimumOptionsT()
+            x = self._elementwise(kind, label, x, limit, "MaximumMinimum", options)
+        return x
 
     def concatenate(self, name: str, parts: list[int]) -> int:
         options = self.schema.ConcatenationOptionsT()

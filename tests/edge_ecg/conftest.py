@@ -19,6 +19,7 @@ from edge_ecg.heads import MlpHead
 from edge_ecg.model import Model, load_model
 from edge_ecg.samples import SampleBlock, SourceEvent, SourceInfo
 from edge_ecg_bridge.synthetic import SyntheticEcg
+from edge_ecg_export.calibrate import calibrate
 from edge_ecg_export.graph import Trunk, make_trunk
 from edge_ecg_export.onnx_writer import fp32_onnx, int8_onnx
 from edge_ecg_export.quantise import quantise
@@ -87,7 +88,7 @@ def bundle_files(manifest: Manifest) -> dict[str, bytes]:
     """The files of the untrained bundle, golden windows included."""
     windows = np.random.default_rng(3).normal(size=(4, 2560)).astype(np.float32)
     trunk = random_trunk()
-    quantised = quantise(trunk, windows)
+    quantised = quantise(trunk, calibrate(trunk, windows))
     files = {
         "encoder.fp32.onnx": fp32_onnx(trunk),
         "encoder.int8.onnx": int8_onnx(quantised),

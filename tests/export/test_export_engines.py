@@ -18,7 +18,7 @@ from edge_ecg_export.calibrate import Calibration
 from edge_ecg_export.graph import Trunk
 from edge_ecg_export.onnx_writer import fp32_onnx, int8_onnx
 from edge_ecg_export.quantise import quantise
-from edge_ecg_export.quantised import Digits, QuantisedTrunk
+from edge_ecg_export.quantised import QuantisedTrunk
 from edge_ecg_export.reference import float_embedding, int8_embedding
 from edge_ecg_export.tflite_writer import fp32_tflite, int8_tflite
 from edge_ecg_train.checkpoint import load_encoder
@@ -87,31 +87,21 @@ def awkward_windows(windows: Windows) -> dict[str, Windows]:
     }
 
 
-def within_reach(quantised: QuantisedTrunk, windows: Windows) -> NDArray[np.bool_]:
-    """Where equality is promised: digits saturate, but integers in float32 are exact within ±16 only."""
-    if isinstance(quantised.steps[0], Digits):
-        return np.ones(len(windows), dtype=np.bool_)
-    return np.abs(windows).max(axis=1) <= 16.0
-
-
 def test_int8_files_agree_to_the_bit(quantised: QuantisedTrunk, windows: Windows) -> None:
     onnx_file, tflite_file = int8_onnx(quantised), int8_tflite(quantised)
     kinds = awkward_windows(windows)
-    assert sum(within_reach(quantised, some).sum() for some in kinds.values()) >= 200
+    assert sum(len(some) for some in kinds.values()) >= 200
     for kind, some in kinds.items():
         ours, theirs = onnx_embed(onnx_file, some), litert_embed(tflite_file, some)
         assert np.isfinite(ours).all(), kind
-        exact = within_reach(quantised, some)
-        np.testing.assert_array_equal(ours[exact], theirs[exact], err_msg=kind)
-        # Sums beyond 2^24 depend on their order, but not by much.
-        assert cosines(ours, theirs).min() > 0.999, kind
+        np.testing.assert_array_equal(ours, theirs, err_msg=kind)
     # A file that ignores its input would agree with itself, too.
     assert len(np.unique(litert_embed(tflite_file, windows), axis=0)) == len(windows)
 
 
 def test_int8_files_are_the_reference_to_the_bit(quantised: QuantisedTrunk, windows: Windows) -> None:
     kinds = awkward_windows(windows).values()
-    some = np.concatenate([each[within_reach(quantised, each)][-2:] for each in kinds])
+    some = np.concatenate([each[-2:] for each in kinds])
     assert len(some) >= 10
     expected = int8_embedding(quantised, some)
     np.testing.assert_array_equal(litert_embed(int8_tflite(quantised), some), expected)
