@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from edge_ecg_export.build import Exported, ExportSettings, export_run, split_rows
+from edge_ecg_export.build import MIN_CONFIDENCE, Exported, ExportSettings, export_run, split_rows
 from edge_ecg_train.run_dir import RunDir
 from edge_ecg_train.store import WindowStore
 
@@ -41,9 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-confidence",
         type=float,
-        default=0.5,
+        default=MIN_CONFIDENCE,
         metavar="P",
-        help="below this probability a device says nothing (default %(default)s: it always answers)",
+        help="below this probability a decision is withheld (default %(default)s)",
     )
 
 
@@ -130,12 +130,16 @@ def _print(path: Path, exported: Exported) -> None:
         "cosine, mean",
         "1st percentile",
         "signal to noise, dB",
-        "decisions that flip",
+        "flip",
+        "come or go",
         "macro-F1 lost",
     ):
         table.add_column(heading)
     for one in report.engines:
-        flips = ", ".join(f"{task} {share:.2%}" for task, share in one.flips.items())
+        flips, changes = (
+            ", ".join(f"{task} {share:.2%}" for task, share in shares.items())
+            for shares in (one.flips, one.changes)
+        )
         losses = ", ".join(f"{task} {100 * loss:.2f}" for task, loss in one.macro_f1_loss.items())
         table.add_row(
             one.engine,
@@ -143,6 +147,7 @@ def _print(path: Path, exported: Exported) -> None:
             f"{one.cosine_p1:.5f}",
             f"{one.snr_db:.1f}",
             flips,
+            changes,
             losses or "no labels",
         )
     console.print(table)
@@ -152,6 +157,11 @@ def _print(path: Path, exported: Exported) -> None:
     for layer in report.layers:
         layers.add_row(layer.name, f"{layer.snr_db:.1f}", f"{layer.own_snr_db:.1f}")
     console.print(layers)
+    forced = max(share for one in report.engines for share in one.forced_flips.values())
+    console.print(
+        f"Below a confidence of {exported.min_confidence:g} a decision is withheld; were it not, up to "
+        f"{forced:.2%} would flip."
+    )
     if exported.float_convs:
         console.print(
             f"The first {exported.float_convs} convolutions compute on integers in float32: with all layers "

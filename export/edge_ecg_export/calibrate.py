@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .graph import Trunk
 from .reference import FloatArray, float_steps
 
-REACH_PERCENTILE = 90.0
+REACH_PERCENTILE = 99.5
 # Room for maxima outside the calibrated range, in parts of its width. The step stays below 1 % of that range,
 # and new people do exceed it: an embedding that saturates is wrong by far more than one that is rounded.
 LOWER_MARGIN, UPPER_MARGIN = 0.3, 1.0
@@ -34,9 +34,10 @@ class Calibration:
     highs: Mapping[str, FloatArray]
 
     def reach(self, name: str) -> FloatArray:
-        """(channels,) the magnitude that one window in ten goes beyond, where it then saturates.
+        """(channels,) the magnitude that one window in two hundred goes beyond, where it then saturates.
 
-        Channels with the range of their largest outlier keep less than five bits for the other windows.
+        The largest outlier of all would cost every other window resolution; a lower percentile cuts into
+        the R peaks of people whose heart is larger than most.
         """
         magnitudes = np.maximum(self.highs[name], -self.lows[name])
         return _floored(np.percentile(magnitudes, REACH_PERCENTILE, axis=0))

@@ -23,6 +23,7 @@ Float32Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 MAX_FLIPS = 0.01
+MAX_CHANGES = 0.05
 MAX_MACRO_F1_LOSS = 0.01
 
 
@@ -50,8 +51,22 @@ COSINES = {"fp32": CosineLimits(0.999999, 0.99999), "int8": CosineLimits(0.99, 0
 class EngineResult:
     """One engine against PyTorch.
 
-    ``snr_db`` is the variance of PyTorch's embeddings between windows over the mean square of the error;
-    ``flips`` and ``macro_f1_loss`` (points of 1) are by task.
+    Attributes
+    ----------
+    engine:
+        Its name in the table of engines.
+    cosine_mean, cosine_p1:
+        Of embeddings with PyTorch's: mean and 1st percentile.
+    snr_db:
+        Variance of PyTorch's embeddings between windows over the mean square of the error.
+    flips:
+        By task: share of windows to which both give a decision, but not the same.
+    changes:
+        By task: share of windows to which one gives a decision and the other withholds it.
+    forced_flips:
+        By task: share of windows that would flip if nothing was ever withheld. For information.
+    macro_f1_loss:
+        By task, in points of 1, if nothing was ever withheld.
     """
 
     engine: str
@@ -59,6 +74,8 @@ class EngineResult:
     cosine_p1: float
     snr_db: float
     flips: Mapping[str, float]
+    changes: Mapping[str, float]
+    forced_flips: Mapping[str, float]
     macro_f1_loss: Mapping[str, float]
 
     def failures(self) -> list[str]:
@@ -79,6 +96,9 @@ class EngineResult:
         for task, share in self.flips.items():
             if share > MAX_FLIPS:
                 found.append(f"{share:.2%} of its {task} decisions flip (at most {MAX_FLIPS:.0%})")
+        for task, share in self.changes.items():
+            if share > MAX_CHANGES:
+                found.append(f"{share:.2%} of its {task} decisions come or go (at most {MAX_CHANGES:.0%})")
         for task, loss in self.macro_f1_loss.items():
             if loss > MAX_MACRO_F1_LOSS:
                 found.append(f"it loses {100 * loss:.1f} points of macro-F1 on {task} (at most 1)")
@@ -136,8 +156,10 @@ class GateReport:
                     "cosine_mean": round(one.cosine_mean, 7),
                     "cosine_p1": round(one.cosine_p1, 6),
                     "snr_db": round(one.snr_db, 2),
-                    "flips": {task: round(value, 5) for task, value in one.flips.items()},
-                    "macro_f1_loss": {task: round(value, 5) for task, value in one.macro_f1_loss.items()},
+                    "flips": _rounded(one.flips),
+                    "changes": _rounded(one.changes),
+                    "forced_flips": _rounded(one.forced_flips),
+                    "macro_f1_loss": _rounded(one.macro_f1_loss),
                 }
                 for one in self.engines
             },
@@ -157,17 +179,22 @@ def compare(
     reference: Float32Array,
     heads: Mapping[str, MlpHead],
     labels: Mapping[str, Labels],
+    min_confidence: float = 0.5,
 ) -> EngineResult:
     """Compare an engine's embeddings (n, 128) with PyTorch's.
 
-    ``labels`` are by task, (n,), -1 where a window has none.
+    ``labels`` are by task, (n,), -1 where a window has none; below ``min_confidence`` a decision is withheld.
     """
-    made, wanted = (np.maximum(np.linalg.norm(each, axis=1), 1e-12) for each in (embeddings, reference))
-    cosines = (embeddings.astype(np.float64) * reference).sum(axis=1) / (made * wanted)
-    flips, losses = {}, {}
+    lengths = [np.maximum(np.linalg.norm(each, axis=1), 1e-12) for each in (embeddings, reference)]
+    cosines = (embeddings.astype(np.float64) * reference).sum(axis=1) / (lengths[0] * lengths[1])
+    flips, changes, forced, losses = {}, {}, {}, {}
     for task, head in heads.items():
-        said, exact = (head.probabilities(each).argmax(axis=1) for each in (embeddings, reference))
-        flips[task] = float(np.mean(said != exact))
+        ours, theirs = head.probabilities(embeddings), head.probabilities(reference)
+        said, exact = ours.argmax(axis=1), theirs.argmax(axis=1)
+        given, wanted = ours.max(axis=1) >= min_confidence, theirs.max(axis=1) >= min_confidence
+        flips[task] = float(np.mean(given & wanted & (said != exact)))
+        changes[task] = float(np.mean(given != wanted))
+        forced[task] = float(np.mean(said != exact))
         known = labels[task] >= 0
         if known.any():
             truth = labels[task][known]
@@ -179,8 +206,14 @@ def compare(
         float(np.quantile(cosines, 0.01)),
         _snr_db(embeddings.astype(np.float64), reference.astype(np.float64)),
         flips,
+        changes,
+        forced,
         losses,
     )
+
+
+def _rounded(shares: Mapping[str, float]) -> dict[str, float]:
+    return {task: round(value, 5) for task, value in shares.items()}
 
 
 def _snr_db(embeddings: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

@@ -121,6 +121,7 @@ def test_compare_without_labels_has_no_f1_and_a_gain_is_no_loss(head: MlpHead) -
         ({"cosine_mean": 0.98}, "mean cosine of its embeddings is 0.98"),
         ({"cosine_mean": float("nan")}, "mean cosine of its embeddings is nan"),
         ({"cosine_p1": 0.85}, "one embedding in a hundred has a cosine below 0.85"),
+        ({"changes": {"stress": 0.051}}, "5.10% of its stress decisions come or go (at most 5%)"),
         ({"snr_db": 9.5}, "lie 9.5 dB above their error"),
         ({"flips": {"stress": 0.0101, "other": 0.01}}, "1.01% of its stress decisions flip (at most 1%)"),
         ({"macro_f1_loss": {"stress": 0.011}}, "it loses 1.1 points of macro-F1 on stress (at most 1)"),
@@ -128,7 +129,16 @@ def test_compare_without_labels_has_no_f1_and_a_gain_is_no_loss(head: MlpHead) -
 )
 def test_each_limit_has_its_sentence(engine: str, changes: dict[str, object], sentence: str) -> None:
     limits = COSINES[engine[-4:]]
-    fine = EngineResult(engine, limits.mean, limits.p1, 60.0, {"stress": 0.01}, {"stress": 0.01})
+    fine = EngineResult(
+        engine,
+        limits.mean,
+        limits.p1,
+        60.0,
+        {"stress": 0.01},
+        {"stress": 0.05},
+        {"stress": 0.3},
+        {"stress": 0.01},
+    )
     assert fine.failures() == []
     (said,) = replace(fine, **changes).failures()
     assert said.startswith(f"{engine}: ")
@@ -136,14 +146,14 @@ def test_each_limit_has_its_sentence(engine: str, changes: dict[str, object], se
 
 
 def test_float_files_have_tighter_limits() -> None:
-    result = EngineResult("onnx-fp32", 0.9999, 0.999, 60.0, {}, {})
+    result = EngineResult("onnx-fp32", 0.9999, 0.999, 60.0, {}, {}, {}, {})
     assert len(result.failures()) == 2
     assert replace(result, engine="onnx-int8").failures() == []
 
 
 def test_report_raises_only_for_failures() -> None:
     layers = [LayerFidelity("conv1", 30.0, 30.0), LayerFidelity("conv2", 20.0, 35.0)]
-    fine = EngineResult("onnx-int8", 1.0, 1.0, 60.0, {"stress": 0.0}, {})
+    fine = EngineResult("onnx-int8", 1.0, 1.0, 60.0, {"stress": 0.0}, {}, {}, {})
     GateReport(4, 2, [fine], layers).check()
     report = GateReport(4, 2, [fine, replace(fine, flips={"stress": 0.5})], layers)
     with pytest.raises(GateError, match="conv1 loses most") as caught:
