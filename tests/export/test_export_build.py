@@ -120,7 +120,7 @@ def test_command_line_prints_tables(run: RunDir, tmp_path: Path, capsys: pytest.
     out = tmp_path / "small.ecgb"
     assert main(["export", str(run.path), "-o", str(out), "--lean", "--calibration-windows", "8"]) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed for name in (*ENCODER_FILES, "conv1", "conv6", "decisions that flip"))
+    assert all(name in printed for name in (*ENCODER_FILES, "conv1", "conv6", "come or go"))
 
 
 @pytest.mark.parametrize(
