@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..bundle import Golden
 from ..errors import BundleError
 from ..model import Model
-
-Float32Array = NDArray[np.float32]
 
 # Kernels may round differently (tflite-runtime is up to 2 LSB off); a wrong model is far below this.
 MIN_COSINE = 0.999
@@ -29,9 +26,6 @@ class Agreement:
         The lowest cosine between an embedding and the one expected.
     equal:
         Fraction of the values that are equal to the last bit.
-    max_lsb:
-        The largest difference in steps of the int8 output, as far as the values show them; None for a float
-        engine.
     max_abs:
         The largest absolute difference.
     decisions_equal:
@@ -42,7 +36,6 @@ class Agreement:
     windows: int
     min_cosine: float
     equal: float
-    max_lsb: int | None
     max_abs: float
     decisions_equal: bool
 
@@ -77,25 +70,8 @@ def check_engine(model: Model, golden: Golden) -> Agreement:
         windows=len(expected),
         min_cosine=float(cosines.min()),
         equal=float(np.mean(found == expected)),
-        max_lsb=_steps_apart(found, expected) if model.engine.endswith("int8") else None,
         max_abs=difference,
         decisions_equal=all(
             np.array_equal(here[task].argmax(axis=1), there[task].argmax(axis=1)) for task in here
         ),
     )
-
-
-def _steps_apart(found: Float32Array, expected: Float32Array) -> int:
-    """Return the largest distance in quantisation steps.
-
-    Each of the 128 outputs has its own step, which the file does not tell: it is taken to be the smallest
-    distance between two values that occur in that output.
-    """
-    farthest = 0.0
-    for column, wanted in zip(found.T, expected.T, strict=True):
-        distances = np.diff(np.unique(np.concatenate([column, wanted])))
-        # Products of the same scale differ in the last bits of a float32.
-        steps = distances[distances > 1e-6 * np.abs(wanted).max()]
-        if len(steps):
-            farthest = max(farthest, float(np.abs(column - wanted).max() / steps.min()))
-    return round(farthest)

@@ -125,6 +125,4 @@ def _table(bundle: Bundle, machine: Machine, rows: list[dict[str, Any]], absent:
 def _golden(row: dict[str, Any]) -> str:
     if row["golden_equal"] == 1.0:
         return "equal"
-    if row["golden_max_lsb"] is None:
-        return f"within {row['golden_max_abs']:.1g}"
-    return f"within {row['golden_max_lsb']} LSB"
+    return f"within {row['golden_max_abs']:.1g}"
