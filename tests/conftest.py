@@ -11,8 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-# A background job starts with Ctrl-C ignored, one under nohup with a hang-up ignored, and children inherit that;
-# those of the tests must not.
+# A background job starts with Ctrl-C ignored, one under nohup with a hang-up ignored, and children inherit
+# that; those of the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
