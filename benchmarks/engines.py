@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def main() -> None:
     engines: dict[str, Callable[[], object]] = {}
     for name in bundle.manifest.engines:
         encoder = open_encoder(bundle, name, threads=args.threads)
-        engines[name] = lambda encoder=encoder: encoder.embed(window)  # type: ignore[misc]
+        engines[name] = partial(encoder.embed, window)
     torch.set_num_threads(args.threads)
     trunk, tensor = Trunk().eval(), torch.from_numpy(window)
     engines["torch"] = lambda: trunk(tensor)

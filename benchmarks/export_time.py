@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,8 @@ def main() -> None:
         each = 1e3 * (time.perf_counter() - began) / args.windows
         print(f"float_convs {float_convs}: the table, with its correction, {each:.0f} ms a window")
         writers: dict[str, Callable[[], bytes]] = {
-            "onnx-int8": lambda table=table: int8_onnx(table),  # type: ignore[misc]
-            "litert-int8": lambda table=table: int8_tflite(table),  # type: ignore[misc]
+            "onnx-int8": partial(int8_onnx, table),
+            "litert-int8": partial(int8_tflite, table),
         }
         for name, write in writers.items():
             taken = []

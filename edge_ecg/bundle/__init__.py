@@ -3,7 +3,7 @@
 from .golden import Golden
 from .manifest import EncoderSpec, FileEntry, InputSpec, Manifest, Preprocessing, TaskSpec
 from .reader import Bundle, read_bundle
-from .writer import bundle_bytes, write_bundle
+from .writer import bundle_bytes, save_bundle, write_bundle
 
 __all__ = [
     "Bundle",
@@ -16,5 +16,6 @@ __all__ = [
     "TaskSpec",
     "bundle_bytes",
     "read_bundle",
+    "save_bundle",
     "write_bundle",
 ]

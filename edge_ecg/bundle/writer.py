@@ -55,7 +55,18 @@ def write_bundle(
         When the contents do not fit the manifest, or the file cannot be written.
 
     """
-    data = bundle_bytes(manifest, files, signature=signature)
+    save_bundle(path, bundle_bytes(manifest, files, signature=signature))
+
+
+def save_bundle(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write what :func:`bundle_bytes` made, in one step.
+
+    Raises
+    ------
+    BundleError
+        When the file cannot be written.
+
+    """
     target = Path(path)
     half = target.with_name(target.name + ".part")
     try:

@@ -17,7 +17,8 @@ from edge_ecg_train.run_dir import RunDir
 from edge_ecg_train.store import WindowStore
 
 from .._version import __version__
-from ..errors import EXIT_DONE, BundleError, DataError, UsageError
+from ..bundle import save_bundle
+from ..errors import EXIT_DONE, DataError, UsageError
 from .progress import Progress
 
 
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             on_window=progress.advance,
             say=lambda text: print(f"\n{text}", file=sys.stderr),
         )
-    _write(args.output, exported.data)
+    save_bundle(args.output, exported.data)
     if args.json:
         print(json.dumps(_record(args.output, exported)))
     else:
@@ -92,19 +93,6 @@ def _store(place: RunDir, given: Path | None) -> Path:
             remedy="Give the store: edge-ecg export RUN STORE -o FILE",
         )
     return Path(kept)
-
-
-def _write(path: Path, data: bytes) -> None:
-    half = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(data)
-        half.replace(path)
-    except OSError as error:
-        half.unlink(missing_ok=True)
-        raise BundleError(
-            f"The bundle {path} cannot be written.", why=f"{error.strerror or error}."
-        ) from error
 
 
 def _record(path: Path, exported: Exported) -> dict[str, Any]:
