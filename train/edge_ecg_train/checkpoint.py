@@ -11,14 +11,14 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
 
 from edge_ecg.errors import DataError
 
-from .networks import TRUNK_CONVS, Trunk
+from .networks import TRUNK_CONVS, PaddingName, PoolingName, Trunk, TrunkShape
 
 
 def write_atomically(path: Path, write: Callable[[io.BufferedWriter], object]) -> None:
@@ -61,8 +61,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_encoder(path: Path, trunk: Trunk) -> None:
-    """Write conv1.weight (out, in, k), conv1.bias (out,) ... conv6.bias as float32 arrays in an .npz."""
-    arrays: dict[str, Any] = {}
+    """Write an .npz of conv1.weight (out, in, k), conv1.bias (out,) ... conv6.bias in float32.
+
+    Beside them stand ``padding`` and ``pooling``, as strings of no dimension.
+    """
+    arrays: dict[str, Any] = {
+        "padding": np.array(trunk.shape.padding), "pooling": np.array(trunk.shape.pooling),
+    }  # fmt: skip
     for index, conv in enumerate(trunk.layers, start=1):
         arrays[f"conv{index}.weight"] = conv.weight.detach().cpu().float().numpy()
         arrays[f"conv{index}.bias"] = conv.bias.detach().cpu().float().numpy()
@@ -78,9 +83,9 @@ def load_encoder(path: Path) -> Trunk:
         If the file is missing, damaged, or of another network.
 
     """
-    trunk = Trunk()
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays, torch.no_grad():
+            trunk = Trunk(_shape(arrays))
             for index, (conv, shape) in enumerate(zip(trunk.layers, TRUNK_CONVS, strict=True), start=1):
                 weight = torch.from_numpy(arrays[f"conv{index}.weight"])
                 if weight.shape != (shape.filters, shape.inputs, shape.taps):
@@ -96,3 +101,10 @@ def load_encoder(path: Path) -> Trunk:
             f"{path} is not an encoder of edge-ecg.", why=str(error), remedy="Train it again."
         ) from error
     return trunk
+
+
+def _shape(arrays: Any) -> TrunkShape:
+    padding, pooling = (str(arrays[name]) for name in ("padding", "pooling"))
+    if padding not in get_args(PaddingName) or pooling not in get_args(PoolingName):
+        raise ValueError(f"it is padded by {padding!r} and pooled by {pooling!r}")
+    return TrunkShape(cast(PaddingName, padding), cast(PoolingName, pooling))

@@ -1,4 +1,4 @@
-"""A 1-D convolution with "same" padding whose gradient is as fast as its forward pass on a CPU.
+"""A 1-D convolution whose gradient is as fast as its forward pass on a CPU.
 
 oneDNN computes the weight gradient of a long, narrow convolution (32 channels, 32 taps) at a quarter of the
 speed of its forward pass; it is fast where there are at least 128 channels. So the time axis is cut into
@@ -26,8 +26,19 @@ from torch.nn import functional
 _WIDE_ENOUGH = 128
 
 
-def same_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Convolve with zeros around the signal to keep the length: (k-1)//2 left, k//2 right.
+Padding = tuple[int, int]
+"""Zeros left and right of the signal."""
+
+VALID: Padding = (0, 0)
+
+
+def same_padding(taps: int) -> Padding:
+    """Return the zeros that keep the length, as TensorFlow and PyTorch place them: (k-1)//2 left, k//2 right."""
+    return (taps - 1) // 2, taps // 2
+
+
+def conv(x: Tensor, weight: Tensor, bias: Tensor, padding: Padding) -> Tensor:
+    """Convolve a signal with zeros around it.
 
     Parameters
     ----------
@@ -37,10 +48,12 @@ def same_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         (outputs, inputs, k).
     bias:
         (outputs,).
+    padding:
+        Zeros left and right.
 
     Returns
     -------
-    (n, outputs, 1, time), channels last.
+    (n, outputs, 1, time + left + right - k + 1), channels last.
 
     """
     device = x.device.type
@@ -48,54 +61,55 @@ def same_conv(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         dtype = torch.get_autocast_dtype(device)
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     if device == "cpu" and weight.requires_grad and torch.is_grad_enabled():
-        result: Tensor = _SameConv.apply(x, weight, bias)  # type: ignore[no-untyped-call]
+        result: Tensor = _Conv.apply(x, weight, bias, padding)  # type: ignore[no-untyped-call]
         return result
-    return _forward(x, weight, bias)
+    return _forward(x, weight, bias, padding)
 
 
-def _forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    taps = weight.shape[2]
-    return functional.conv2d(functional.pad(x, ((taps - 1) // 2, taps // 2)), _image_kernel(weight), bias)
+def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Padding) -> Tensor:
+    return functional.conv2d(functional.pad(x, padding), _image_kernel(weight), bias)
 
 
 def _image_kernel(weight: Tensor) -> Tensor:
     return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
-class _SameConv(torch.autograd.Function):
+class _Conv(torch.autograd.Function):
     """The same function with its own backward pass."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, padding: Padding) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _forward(x, weight, bias)
+        ctx.padding = padding
+        return _forward(x, weight, bias, padding)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        to_x = _input_gradient(gradient, weight) if ctx.needs_input_grad[0] else None
-        return to_x, *_parameter_gradients(x, gradient, weight.shape[2])
+        to_x = _input_gradient(gradient, weight, ctx.padding) if ctx.needs_input_grad[0] else None
+        return to_x, *_parameter_gradients(x, gradient, weight.shape[2], ctx.padding[0]), None
 
 
-def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
+def _input_gradient(gradient: Tensor, weight: Tensor, padding: Padding) -> Tensor:
     """Correlate the output's gradient with the kernel: a convolution with the kernel reversed in time."""
     taps = weight.shape[2]
-    padded = functional.pad(gradient, (taps // 2, (taps - 1) // 2))
+    left, right = padding
+    padded = functional.pad(gradient, (taps - 1 - left, taps - 1 - right))
     return functional.conv2d(padded, _image_kernel(weight.flip(2).transpose(0, 1)))
 
 
-def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int) -> tuple[Tensor, Tensor]:
+def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int, left: int) -> tuple[Tensor, Tensor]:
     """Return dL/dw (outputs, inputs, taps) and dL/db (outputs,), in float32 or better, by way of blocks."""
-    _, inputs, _, time = x.shape
-    outputs = gradient.shape[1]
+    inputs, outputs = x.shape[1], gradient.shape[1]
+    time = gradient.shape[3]
     s = max(1, _WIDE_ENOUGH // outputs)
     if taps % s:
         s = 1
     blocks, wide_taps = -(-time // s), taps // s + (s > 1)
-    left = (taps - 1) // 2
-    wide_x = _block(functional.pad(x, (left, (blocks + wide_taps - 1) * s - left - time)), s)
+    right = (blocks + wide_taps - 1) * s - left - x.shape[3]
+    wide_x = _block(functional.pad(x, (left, right)), s)
     wide_gradient = _block(functional.pad(gradient, (0, blocks * s - time)), s)
     _, wide_w, wide_b = torch.ops.aten.convolution_backward(
         wide_gradient,

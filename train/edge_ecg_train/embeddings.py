@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .checkpoint import load_encoder, write_atomically
 from .device import Execution, Machine, prepare_machine
-from .networks import EMBEDDING, Trunk
+from .networks import Trunk
 from .run_dir import RunDir
 from .store import WindowStore
 
@@ -24,9 +24,9 @@ def embed(
     machine: Machine,
     on_windows: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Embed windows (n, 2560) as (n, 128), on the machine and in its precision."""
+    """Embed windows (n, 2560) as (n, d), on the machine and in its precision."""
     trunk = trunk.to(machine.device).eval()
-    out = np.empty((len(windows), EMBEDDING), np.float32)
+    out = np.empty((len(windows), trunk.shape.embedding), np.float32)
     for first in range(0, len(windows), machine.micro_batch_signals):
         part = np.array(windows[first : first + machine.micro_batch_signals], np.float32)
         with machine.autocast():
@@ -44,7 +44,7 @@ def embeddings_of(
     execution: Execution | None = None,
     on_windows: Callable[[int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the embeddings (n, 128) of all windows of a store by the run's encoder, in float32 arithmetic.
+    """Return the embeddings (n, d) of all windows of a store by the run's encoder, in float32 arithmetic.
 
     They are computed once: RUN/cache keeps them under a name that is made of the SHA-256 of encoder and
     windows, so a changed encoder or store never meets old embeddings.
@@ -72,7 +72,7 @@ def embeddings_of(
             kept: NDArray[np.float32] = np.load(place, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             kept = np.empty((0, 0), np.float32)
-        if kept.shape == (len(store), EMBEDDING):
+        if kept.shape == (len(store), trunk.shape.embedding):
             return kept
     settings = execution or Execution()
     machine = prepare_machine(

@@ -20,9 +20,9 @@ from .checkpoint import load_checkpoint, save_checkpoint, save_encoder
 from .device import Execution, prepare_machine
 from .loop import Session, train
 from .losses import L2, staircase
-from .networks import WINDOW_SAMPLES
+from .networks import PAPER_TRUNK, WINDOW_SAMPLES, TrunkShape
 from .pretext_trainer import PretextTrainer
-from .run_dir import ENCODER_FACTS, RunDir
+from .run_dir import RunDir, encoder_facts
 from .sampling import split_people
 from .transforms import VERSIONS, TransformConfig
 
@@ -41,6 +41,8 @@ class PretextConfig:
         Adam's rate falls by ``lr_factor`` every ``lr_every`` steps.
     cooldown_steps:
         In the last so many steps the rate also falls linearly to zero (0: never, as in the paper).
+    trunk:
+        How the trunk is padded and pooled.
     l2, dropout:
         The penalty on kernels; the probability to drop a hidden value of the heads.
     seed:
@@ -67,6 +69,7 @@ class PretextConfig:
     holdout: float = 0.05
     evaluation_windows: int = 256
     evaluate_every: int = 250
+    trunk: TrunkShape = PAPER_TRUNK
     transforms: TransformConfig = field(default_factory=TransformConfig)
 
     def rate(self, step: int) -> float:
@@ -147,7 +150,7 @@ def run_pretext(
             history=trainer.history,
             **(facts or {}),
         )
-        run.update_json(encoder=ENCODER_FACTS, pretext=entry)
+        run.update_json(encoder=encoder_facts(config.trunk), pretext=entry)
 
     train(
         trainer,

@@ -41,7 +41,7 @@ class PretextTrainer:
         count = min(config.evaluation_windows, len(held_out))
         self.held_out = np.sort(np.random.default_rng([config.seed, 3]).permutation(held_out)[:count])
         torch.manual_seed(config.seed)
-        self.network = PretextNetwork(config.dropout).to(machine.device)
+        self.network = PretextNetwork(config.dropout, config.trunk).to(machine.device)
         groups = parameter_groups(self.network, config.l2)
         self.optimiser = torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8, fused=True)
         self.step = 0

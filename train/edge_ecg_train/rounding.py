@@ -26,7 +26,7 @@ _STEPS = 255
 
 @torch.no_grad()
 def rounding_errors(trunk: Trunk, windows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return embeddings with 8-bit activations minus those without, (n, 128), for windows (n, 2560).
+    """Return embeddings with 8-bit activations minus those without, (n, d), for windows (n, 2560).
 
     Between convolutions each channel is rounded to 255 steps over the range that it takes in these windows.
     Weights are left alone: one scale a filter makes their rounding a hundred times smaller.
@@ -55,7 +55,7 @@ def rounding_errors(trunk: Trunk, windows: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def rounding_covariance(run: RunDir, store: WindowStore, seed: int = 0) -> NDArray[np.float64]:
-    """Return the second moments (128, 128) of the rounding error on 200 of the store's windows.
+    """Return the second moments (d, d) of the rounding error on 200 of the store's windows.
 
     Raises
     ------
@@ -71,4 +71,4 @@ def rounding_covariance(run: RunDir, store: WindowStore, seed: int = 0) -> NDArr
 
 def _embed(trunk: Trunk, windows: Tensor, between: Callable[[int, Tensor], Tensor]) -> Tensor:
     *_, last = trunk.stages(windows, between)
-    return last.squeeze(2).amax(-1)
+    return trunk.pool(last.squeeze(2)).float()

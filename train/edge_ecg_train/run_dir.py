@@ -18,23 +18,21 @@ from typing import Any
 from edge_ecg.errors import DataError
 
 from .checkpoint import write_atomically
-from .networks import (
-    EMBEDDING,
-    TRUNK_MACS,
-    TRUNK_PARAMETERS,
-    TRUNK_RECEPTIVE_FIELD_SAMPLES,
-    TRUNK_STRIDE,
-)
+from .networks import TRUNK_PARAMETERS, TRUNK_RECEPTIVE_FIELD_SAMPLES, TRUNK_STRIDE, TrunkShape
 
-ENCODER_FACTS: dict[str, Any] = {
-    "architecture": "sarkar-etemad",
-    "parameters": TRUNK_PARAMETERS,
-    "macs": TRUNK_MACS,
-    "stride": TRUNK_STRIDE,
-    "receptive_field_samples": TRUNK_RECEPTIVE_FIELD_SAMPLES,
-    "embedding": EMBEDDING,
-    "pooling": "max",
-}
+
+def encoder_facts(shape: TrunkShape) -> dict[str, Any]:
+    """Return what run.json and a bundle's manifest say of an encoder."""
+    return {
+        "architecture": "sarkar-etemad",
+        "parameters": TRUNK_PARAMETERS,
+        "macs": shape.macs(),
+        "stride": TRUNK_STRIDE,
+        "receptive_field_samples": TRUNK_RECEPTIVE_FIELD_SAMPLES,
+        "embedding": shape.embedding,
+        "padding": shape.padding,
+        "pooling": shape.pooling,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from .device import Execution, Machine, prepare_machine
 from .embeddings import embed
 from .heads import class_loss, class_weights, dense_layers, layer_arrays
 from .loop import Session, train
-from .networks import EMBEDDING, WINDOW_SAMPLES, Trunk
-from .run_dir import ENCODER_FACTS, RunDir
+from .networks import PAPER_TRUNK, WINDOW_SAMPLES, Trunk, TrunkShape
+from .run_dir import RunDir, encoder_facts
 from .sampling import Rows, batch_rows, split_people, step_seed
 from .store import WindowStore
 
@@ -49,6 +49,8 @@ class SupervisedConfig:
         The share of people whose windows are only evaluated on, to be seen in the curves.
     seed:
         Of weights, order, dropout and the held-out people.
+    trunk:
+        How the trunk is padded and pooled.
 
     """
 
@@ -61,15 +63,18 @@ class SupervisedConfig:
     class_weight: Literal["balanced", "none"] = "balanced"
     holdout: float = 0.0
     seed: int = 0
+    trunk: TrunkShape = PAPER_TRUNK
 
 
 class SupervisedNetwork(nn.Module):
     """The trunk and one head: (n, 2560) to (n, 1) sigmoid or (n, classes) softmax logits."""
 
-    def __init__(self, classes: int, hidden: tuple[int, ...], dropout: float) -> None:
+    def __init__(
+        self, classes: int, hidden: tuple[int, ...], dropout: float, shape: TrunkShape = PAPER_TRUNK
+    ) -> None:
         super().__init__()
-        self.trunk = Trunk()
-        self.head = dense_layers(EMBEDDING, hidden, 1 if classes == 2 else classes, dropout)
+        self.trunk = Trunk(shape)
+        self.head = dense_layers(shape.embedding, hidden, 1 if classes == 2 else classes, dropout)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return logits."""
@@ -78,7 +83,8 @@ class SupervisedNetwork(nn.Module):
 
     def numpy_head(self) -> MlpHead:
         """Return the head alone."""
-        return MlpHead(np.zeros(EMBEDDING), np.ones(EMBEDDING), *layer_arrays(self.head))
+        width = self.trunk.shape.embedding
+        return MlpHead(np.zeros(width), np.ones(width), *layer_arrays(self.head))
 
 
 class SupervisedTrainer:
@@ -99,7 +105,7 @@ class SupervisedTrainer:
         self.batch = min(config.batch_windows, len(training))
         self.steps = config.epochs * -(-len(training) // self.batch)
         torch.manual_seed(config.seed)
-        self.network = SupervisedNetwork(classes, config.hidden, config.dropout).to(machine.device)
+        self.network = SupervisedNetwork(classes, config.hidden, config.dropout, config.trunk).to(machine.device)
         kernels = [one for one in self.network.parameters() if one.ndim > 1]
         biases = [one for one in self.network.parameters() if one.ndim == 1]
         groups: list[dict[str, Any]] = [{"params": kernels, "weight_decay": config.l2}, {"params": biases}]
@@ -271,7 +277,7 @@ def run_supervised(
             history=trainer.history,
         )
         run.update_json(
-            encoder=ENCODER_FACTS,
+            encoder=encoder_facts(config.trunk),
             tasks={task: {"labels": list(names)}},
             supervised=entry,
             store=str(store.path.resolve()),
