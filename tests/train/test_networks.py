@@ -11,7 +11,7 @@ from torch import nn
 
 from edge_ecg.errors import DataError
 from edge_ecg_train.checkpoint import load_encoder, save_encoder
-from edge_ecg_train.conv import same_conv
+from edge_ecg_train.conv import VALID, conv, same_padding
 from edge_ecg_train.networks import (
     TRUNK_CONVS,
     TRUNK_MACS,
@@ -21,7 +21,10 @@ from edge_ecg_train.networks import (
     PretextHeads,
     PretextNetwork,
     Trunk,
+    TrunkShape,
 )
+
+OURS = TrunkShape(padding="valid", pooling="max-mean-std")
 
 
 def reference_trunk(trunk: Trunk, windows: torch.Tensor) -> torch.Tensor:
@@ -31,12 +34,17 @@ def reference_trunk(trunk: Trunk, windows: torch.Tensor) -> torch.Tensor:
         taps = layer.weight.shape[2]
         total = taps - 1
         left = math.floor(total / 2)
-        x = nn.functional.pad(x, (left, total - left))
+        if trunk.shape.padding == "same":
+            x = nn.functional.pad(x, (left, total - left))
         x = nn.functional.conv1d(x, layer.weight, layer.bias)
         x = torch.where(x > 0, x, 0.2 * x)
         if index in (1, 3):
             x = nn.functional.max_pool1d(x, kernel_size=8, stride=2)
-    return x.amax(2)
+    if trunk.shape.pooling == "max":
+        return x.amax(2)
+    mean = x.mean(2)
+    deviation = (x - mean[:, :, None]).square().mean(2).sqrt()
+    return torch.cat([x.amax(2), mean, deviation], 1)
 
 
 def test_shapes_of_table_1():
@@ -52,6 +60,23 @@ def test_shapes_of_table_1():
         (2, 128, 1, 635),
         (2, 128, 1, 635),
     ]
+
+
+def test_shapes_without_padding():
+    trunk, windows = Trunk(OURS), torch.randn(2, 2560)
+    with torch.no_grad():
+        lengths = [x.shape[3] for x in trunk.stages(windows)]
+        assert trunk(windows).shape == (2, OURS.embedding) == (2, 384)
+    assert tuple(lengths) == OURS.lengths() == (2529, 1246, 1231, 605, 598, 591)
+
+
+def test_features_without_padding_do_not_depend_on_where_the_window_begins():
+    torch.manual_seed(9)
+    trunk, longer = Trunk(OURS), torch.randn(1, 2600)
+    with torch.no_grad():
+        early, late = trunk.feature_map(longer[:, :2560]), trunk.feature_map(longer[:, 40:])
+    # Forty samples are ten steps of the last layer.
+    assert torch.allclose(early[..., 10:], late[..., :-10], rtol=0, atol=1e-6)
 
 
 def test_parameters_and_macs():
@@ -80,15 +105,16 @@ def test_initialisation_is_glorot_uniform_with_zero_bias():
         assert not bias.detach().any()
 
 
-def test_trunk_equals_independent_float64_version_in_value_and_gradient():
+@pytest.mark.parametrize("shape", [TrunkShape(), OURS], ids=["paper", "ours"])
+def test_trunk_equals_independent_float64_version_in_value_and_gradient(shape):
     torch.manual_seed(1)
-    trunk, reference = Trunk(), Trunk().double()
+    trunk, reference = Trunk(shape), Trunk(shape).double()
     reference.load_state_dict(trunk.state_dict())
     with torch.no_grad():
         for one, other in zip(trunk.layers, reference.layers, strict=True):
             one.bias.uniform_(-0.1, 0.1)
             other.bias.copy_(one.bias)
-    windows, upstream = torch.randn(3, 2560), torch.randn(3, 128)
+    windows, upstream = torch.randn(3, 2560), torch.randn(3, shape.embedding)
     ours, theirs = trunk(windows), reference_trunk(reference, windows.double())
     assert torch.allclose(ours.double(), theirs, rtol=0, atol=2e-6)
     (ours * upstream).sum().backward()
@@ -98,6 +124,7 @@ def test_trunk_equals_independent_float64_version_in_value_and_gradient():
         assert torch.allclose(one.grad.double(), other.grad, rtol=0, atol=1e-5 * scale)
 
 
+@pytest.mark.parametrize("name", ["same", "valid"])
 @pytest.mark.parametrize(
     ("inputs", "outputs", "taps", "time"),
     [
@@ -109,15 +136,19 @@ def test_trunk_equals_independent_float64_version_in_value_and_gradient():
         (3, 5, 7, 20),
     ],
 )
-def test_convolution_gradients_are_those_of_plain_convolution(inputs, outputs, taps, time):
+def test_convolution_gradients_are_those_of_plain_convolution(inputs, outputs, taps, time, name):
     torch.manual_seed(2)
+    padding = same_padding(taps) if name == "same" else VALID
+    if name == "valid":
+        time += taps - 1
     x = torch.randn(2, inputs, 1, time, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(outputs, inputs, taps, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(outputs, dtype=torch.float64, requires_grad=True)
-    upstream = torch.randn(2, outputs, 1, time, dtype=torch.float64)
-    ours = same_conv(x.contiguous(memory_format=torch.channels_last), weight, bias)
+    ours = conv(x.contiguous(memory_format=torch.channels_last), weight, bias, padding)
+    upstream = torch.randn(ours.shape, dtype=torch.float64)
     left = (taps - 1) // 2
-    plain = nn.functional.conv1d(nn.functional.pad(x[:, :, 0], (left, taps - 1 - left)), weight, bias)
+    framed = x[:, :, 0] if name == "valid" else nn.functional.pad(x[:, :, 0], (left, taps - 1 - left))
+    plain = nn.functional.conv1d(framed, weight, bias)
     assert torch.allclose(ours[:, :, 0], plain)
     ours_gradients = torch.autograd.grad(ours, (x, weight, bias), upstream)
     plain_gradients = torch.autograd.grad(plain, (x, weight, bias), upstream[:, :, 0])
@@ -146,7 +177,7 @@ def test_same_padding_of_even_kernels(taps, left, right):
     x = torch.zeros(1, 1, 1, 101)
     x[..., 50] = 1.0
     weight = torch.arange(1.0, taps + 1).view(1, 1, taps)
-    out = same_conv(x, weight, torch.zeros(1)).flatten().numpy()
+    out = conv(x, weight, torch.zeros(1), same_padding(taps)).flatten().numpy()
     expected = np.zeros(101)
     for tap in range(taps):
         expected[50 - (tap - left)] = tap + 1
@@ -212,23 +243,24 @@ def test_heads_drop_six_tenths_while_training_only():
         assert np.unique(heads.eval()(torch.zeros(3, 128)).numpy()).tolist() == [128.0]
 
 
-def test_encoder_file_roundtrip_and_layout(tmp_path):
+@pytest.mark.parametrize("shape", [TrunkShape(), OURS], ids=["paper", "ours"])
+def test_encoder_file_roundtrip_and_layout(tmp_path, shape):
     torch.manual_seed(7)
-    trunk = Trunk()
+    trunk = Trunk(shape)
     save_encoder(tmp_path / "encoder.npz", trunk)
     with np.load(tmp_path / "encoder.npz") as arrays:
-        assert sorted(arrays.files) == sorted(
-            f"conv{i}.{kind}" for i in range(1, 7) for kind in ("weight", "bias")
-        )
+        weights = [f"conv{i}.{kind}" for i in range(1, 7) for kind in ("weight", "bias")]
+        assert sorted(arrays.files) == sorted([*weights, "padding", "pooling"])
         assert arrays["conv3.weight"].shape == (64, 32, 16)
-        assert {arrays[name].dtype for name in arrays.files} == {np.dtype(np.float32)}
+        assert {arrays[name].dtype for name in weights} == {np.dtype(np.float32)}
     back = load_encoder(tmp_path / "encoder.npz")
+    assert back.shape == shape
     for one, other in zip(trunk.parameters(), back.parameters(), strict=True):
         assert torch.equal(one, other)
     assert [path.name for path in tmp_path.iterdir()] == ["encoder.npz"]
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated", "shape"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "text", "truncated", "shape", "pooling"])
 def test_bad_encoder_file_is_refused(tmp_path, damage):
     path = tmp_path / "encoder.npz"
     save_encoder(path, Trunk())
@@ -241,8 +273,10 @@ def test_bad_encoder_file_is_refused(tmp_path, damage):
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:1000])
     else:
+        wrong = {"shape": ("conv1.weight", np.zeros((32, 1, 31), np.float32)), "pooling": ("pooling", "min")}
+        name, value = wrong[damage]
         with np.load(path) as arrays:
-            changed = {**arrays, "conv1.weight": np.zeros((32, 1, 31), np.float32)}
+            changed = {**arrays, name: np.asarray(value)}
         np.savez(path, **changed)
     with pytest.raises(DataError):
         load_encoder(path)
