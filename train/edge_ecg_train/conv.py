@@ -33,7 +33,7 @@ VALID: Padding = (0, 0)
 
 
 def same_padding(taps: int) -> Padding:
-    """Return the zeros that keep the length, as TensorFlow and PyTorch place them: (k-1)//2 left, k//2 right."""
+    """Return the zeros that keep the length: (k-1)//2 left, k//2 right, as TensorFlow and PyTorch do."""
     return (taps - 1) // 2, taps // 2
 
 

@@ -105,7 +105,9 @@ class SupervisedTrainer:
         self.batch = min(config.batch_windows, len(training))
         self.steps = config.epochs * -(-len(training) // self.batch)
         torch.manual_seed(config.seed)
-        self.network = SupervisedNetwork(classes, config.hidden, config.dropout, config.trunk).to(machine.device)
+        self.network = SupervisedNetwork(classes, config.hidden, config.dropout, config.trunk).to(
+            machine.device
+        )
         kernels = [one for one in self.network.parameters() if one.ndim > 1]
         biases = [one for one in self.network.parameters() if one.ndim == 1]
         groups: list[dict[str, Any]] = [{"params": kernels, "weight_decay": config.l2}, {"params": biases}]
