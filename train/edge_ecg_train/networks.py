@@ -196,22 +196,20 @@ class PretextHeads(nn.Module):
         How many recognisers; one logit each.
     dropout:
         The probability to drop a hidden value while training.
-    embedding:
-        How many values an embedding has.
 
     """
 
-    def __init__(self, tasks: int = 7, dropout: float = 0.6, embedding: int = EMBEDDING) -> None:
+    def __init__(self, tasks: int = 7, dropout: float = 0.6) -> None:
         super().__init__()
         self.dropout = dropout
-        widths = (embedding, 128, 128, 1)
+        widths = (EMBEDDING, 128, 128, 1)
         self.weights = nn.ParameterList(
             _glorot(tasks, inputs, outputs) for inputs, outputs in itertools.pairwise(widths)
         )
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(tasks, 1, outputs)) for outputs in widths[1:])
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Return logits (n, tasks) for embeddings (n, d)."""
+        """Return logits (n, tasks) for embeddings (n, 128)."""
         hidden = embedding.expand(len(self.weights[0]), *embedding.shape)
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -224,16 +222,20 @@ class PretextHeads(nn.Module):
 
 
 class PretextNetwork(nn.Module):
-    """The trunk and the seven recognisers of the transformation that was applied (561,223 parameters)."""
+    """The trunk and the seven recognisers of the transformation that was applied (561,223 parameters).
+
+    The recognisers see the maxima alone, as in the paper, however the trunk pools for what comes after. A trunk
+    that was trained on means and deviations too served the stress task no better (docs/science.md).
+    """
 
     def __init__(self, dropout: float = 0.6, shape: TrunkShape = PAPER_TRUNK) -> None:
         super().__init__()
         self.trunk = Trunk(shape)
-        self.heads = PretextHeads(dropout=dropout, embedding=shape.embedding)
+        self.heads = PretextHeads(dropout=dropout)
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return logits (n, 7) for windows (n, 2560)."""
-        logits: Tensor = self.heads(self.trunk(windows).float())
+        logits: Tensor = self.heads(self.trunk.feature_map(windows).amax(-1).float())
         return logits
 
 
