@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .bundle import Bundle, Manifest, read_bundle
 from .engines import AUTO, Encoder, open_encoder
 from .errors import BundleError
-from .heads import MlpHead
+from .heads import INTERVAL_FEATURES, MlpHead, interval_features_of
 
 Float32Array = NDArray[np.float32]
 
@@ -30,16 +30,26 @@ class Model:
     encoder:
         The encoder in the engine that was chosen; ``encoder.name`` says which.
     heads:
-        One head a task.
+        One head a task, for a person of whom nothing is known.
+    personal_heads:
+        The head of each task that has one for people whose baseline is known. Its inputs are those of
+        :meth:`head_inputs` minus the same values of the person's baseline.
 
     """
 
-    def __init__(self, bundle: Bundle, encoder: Encoder, heads: Mapping[str, MlpHead]) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        encoder: Encoder,
+        heads: Mapping[str, MlpHead],
+        personal_heads: Mapping[str, MlpHead] | None = None,
+    ) -> None:
         self.bundle = bundle
         self.manifest: Manifest = bundle.manifest
         self.name_at_sha = bundle.name_at_sha
         self.encoder = encoder
         self.heads = dict(heads)
+        self.personal_heads = dict(personal_heads or {})
 
     @property
     def engine(self) -> str:
@@ -56,7 +66,7 @@ class Model:
 
         Returns
         -------
-        (n, 128) float32.
+        (n, d) float32; the manifest's encoder says how many values d.
 
         Raises
         ------
@@ -66,9 +76,46 @@ class Model:
         """
         return self.encoder.embed(windows)
 
-    def decide(self, embeddings: ArrayLike) -> dict[str, Float32Array]:
-        """Probabilities by task, (n, labels) each, of (n, 128) embeddings."""
-        return {task: head.probabilities(embeddings) for task, head in self.heads.items()}
+    def head_inputs(self, task: str, embeddings: ArrayLike, windows: ArrayLike | None = None) -> Float32Array:
+        """Put together what the heads of a task see.
+
+        Parameters
+        ----------
+        task:
+            Its name; its interval features stand in the manifest.
+        embeddings:
+            (n, d).
+        windows:
+            (n, 2560) of which they are; may be left out where the task has no interval features.
+
+        Returns
+        -------
+        (n, d + k) float32: the embedding, then the interval features (NaN where beats are missing).
+
+        Raises
+        ------
+        ValueError
+            When the windows are missing, or not as many as the embeddings.
+
+        """
+        values = np.asarray(embeddings, dtype=np.float32)
+        features = self.manifest.tasks[task].features
+        if not features:
+            return values
+        if windows is None or len(np.asarray(windows)) != len(values):
+            raise ValueError(f"the task {task!r} needs the window of each embedding for its features")
+        intervals = interval_features_of(np.asarray(windows), features)
+        return np.concatenate([values, intervals.astype(np.float32)], axis=1)
+
+    def decide(self, embeddings: ArrayLike, windows: ArrayLike | None = None) -> dict[str, Float32Array]:
+        """Probabilities by task, (n, labels) each, by the heads for people of whom nothing is known.
+
+        Parameters and errors are those of :meth:`head_inputs`.
+        """
+        return {
+            task: head.probabilities(self.head_inputs(task, embeddings, windows))
+            for task, head in self.heads.items()
+        }
 
     def predict(self, windows: ArrayLike) -> dict[str, Float32Array]:
         """Probabilities by task, (n, labels) each, of (n, 2560) windows; one encoder pass serves all tasks.
@@ -79,7 +126,7 @@ class Model:
             As :meth:`embed`.
 
         """
-        return self.decide(self.embed(windows))
+        return self.decide(self.embed(windows), windows)
 
 
 def load_model(path: str | os.PathLike[str] | IO[bytes] | None = None, engine: str = AUTO) -> Model:
@@ -101,12 +148,17 @@ def load_model(path: str | os.PathLike[str] | IO[bytes] | None = None, engine: s
 
     """
     bundle = bundled() if path is None else read_bundle(path)
-    return open_model(bundle, engine, load_heads(bundle))
+    return open_model(bundle, engine, load_heads(bundle), load_personal_heads(bundle))
 
 
-def open_model(bundle: Bundle, engine: str, heads: Mapping[str, MlpHead]) -> Model:
+def open_model(
+    bundle: Bundle,
+    engine: str,
+    heads: Mapping[str, MlpHead],
+    personal_heads: Mapping[str, MlpHead] | None = None,
+) -> Model:
     """Open a bundle that has been read already, with its heads; raises as :func:`load_model`."""
-    return Model(bundle, open_encoder(bundle, engine), heads)
+    return Model(bundle, open_encoder(bundle, engine), heads, personal_heads)
 
 
 def load_heads(bundle: Bundle) -> dict[str, MlpHead]:
@@ -115,10 +167,20 @@ def load_heads(bundle: Bundle) -> dict[str, MlpHead]:
     Raises
     ------
     BundleError
-        When one is not readable or does not fit the manifest.
+        When one is not readable or does not fit the manifest, or wants an interval feature that this version
+        does not have.
 
     """
-    return {name: _head(bundle, name) for name in bundle.manifest.tasks}
+    return {name: _head(bundle, name, task.head) for name, task in bundle.manifest.tasks.items()}
+
+
+def load_personal_heads(bundle: Bundle) -> dict[str, MlpHead]:
+    """Return the head for known people of each task that has one; raises as :func:`load_heads`."""
+    return {
+        name: _head(bundle, name, task.personal_head)
+        for name, task in bundle.manifest.tasks.items()
+        if task.personal_head is not None
+    }
 
 
 def bundled() -> Bundle:
@@ -143,14 +205,22 @@ def bundled() -> Bundle:
         return read_bundle(path)
 
 
-def _head(bundle: Bundle, task: str) -> MlpHead:
+def _head(bundle: Bundle, task: str, file: str) -> MlpHead:
     spec = bundle.manifest.tasks[task]
-    head = MlpHead.load(bundle.open(spec.head))
-    if head.inputs != bundle.manifest.encoder.embedding or head.classes != len(spec.labels):
+    unknown = [name for name in spec.features if name not in INTERVAL_FEATURES]
+    if unknown:
+        raise BundleError(
+            f"The task {task!r} in {bundle.source} needs {', '.join(unknown)}.",
+            why=f"This version of edge-ecg computes {', '.join(INTERVAL_FEATURES)}.",
+            remedy="pip install --upgrade edge-ecg",
+        )
+    head = MlpHead.load(bundle.open(file))
+    inputs = bundle.manifest.encoder.embedding + len(spec.features)
+    if head.inputs != inputs or head.classes != len(spec.labels):
         raise BundleError(
             f"The head of the task {task!r} in {bundle.source} does not fit.",
-            why=f"It maps {head.inputs} values to {head.classes} labels; the manifest says "
-            f"{bundle.manifest.encoder.embedding} and {len(spec.labels)}.",
+            why=f"{file} maps {head.inputs} values to {head.classes} labels; the manifest says {inputs} "
+            f"and {len(spec.labels)}.",
             remedy="Export the bundle again.",
         )
     return head

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from .deciding import Decider
 from .errors import BundleError, UsageError
 from .model import Model
+from .profile import Profile
 from .records import DecisionRecord, TaskDecision
 from .samples import SampleBlock
 from .signal.chain import WINDOW_SAMPLES, Tick, Window, WindowChain
@@ -46,6 +48,11 @@ class Pipeline:
         Distance between decisions in seconds of device time; rounded to samples of 256 Hz.
     notch_hz:
         Mains frequency to remove; None for what the model was trained with.
+    profile:
+        A personal baseline; None to decide as for a person of whom nothing is known. The normaliser goes on
+        from the scale that the person's rest ended with.
+    context_s:
+        Seconds over which decisions are averaged; None for what the model says.
     clock:
         Monotonic seconds, the clock of ``SampleBlock.arrived_s``.
     wall_clock:
@@ -54,9 +61,10 @@ class Pipeline:
     Raises
     ------
     UsageError
-        When the rate or the hop cannot be used.
+        When the rate or the hop cannot be used, or the profile was taken behind another filter.
     BundleError
-        When the model wants another preprocessing than this runtime has.
+        When the model wants another preprocessing than this runtime has, or the profile belongs to another
+        model.
 
     """
 
@@ -67,23 +75,25 @@ class Pipeline:
         *,
         hop_s: float = 1.0,
         notch_hz: float | None = None,
+        profile: Profile | None = None,
+        context_s: float | None = None,
         clock: Clock = time.monotonic,
         wall_clock: WallClock = utc_now,
     ) -> None:
-        _check_preprocessing(model)
+        check_preprocessing(model)
+        notch_hz = notch_hz or model.manifest.input.preprocessing.notch_hz
         self.model = model
         self._seq = 0
         self._clock = clock
         self._wall_clock = wall_clock
-        self._normaliser = CalibratedNormaliser()
         self._calibrated_to_s = 0.0
+        if profile is not None:
+            profile.require_fit(model, notch_hz)
+        self._normaliser = CalibratedNormaliser() if profile is None else profile.normaliser()
+        self._decider = Decider(model, profile, context_s)
         hop_samples = round(hop_s * MODEL_FS_HZ)
         try:
-            self._chain = WindowChain(
-                fs_hz,
-                hop_samples=hop_samples,
-                notch_hz=notch_hz or model.manifest.input.preprocessing.notch_hz,
-            )
+            self._chain = WindowChain(fs_hz, hop_samples=hop_samples, notch_hz=notch_hz)
         except ValueError as error:
             raise UsageError(
                 f"Decisions every {hop_s:g} s from {fs_hz:g} samples a second are not possible.",
@@ -141,7 +151,7 @@ class Pipeline:
             self._calibrated_to_s = window.end_s
         scale = self._normaliser.scale
         assert scale is not None, "a good window is never constant, so the first one has set the scale"
-        return self.model.predict(scale.apply(window.ecg_mv)[np.newaxis])
+        return self._decider.decide(scale.apply(window.ecg_mv), window.end_s)
 
     def _answers(
         self, probabilities: Mapping[str, NDArray[np.float32]]
@@ -149,7 +159,7 @@ class Pipeline:
         answers: Decision = {}
         for task, row in probabilities.items():
             spec = self.model.manifest.tasks[task]
-            values = [float(value) for value in row[0]]
+            values = [float(value) for value in row]
             best = max(values)
             answer = TaskDecision(
                 spec.labels[values.index(best)], dict(zip(spec.labels, values, strict=True))
@@ -159,7 +169,8 @@ class Pipeline:
         return (answers if any(answers.values()) else None), unsure
 
 
-def _check_preprocessing(model: Model) -> None:
+def check_preprocessing(model: Model) -> None:
+    """Refuse a model that was trained behind another signal chain than this runtime has (BundleError)."""
     wanted = model.manifest.input
     steps = wanted.preprocessing
     here = (MODEL_FS_HZ, WINDOW_SAMPLES, "mV", HIGH_PASS_HZ, 2, "calibrated", TRIM)

@@ -2,7 +2,8 @@
 
 Lines beginning with ``#`` say what it is, then comes CSV: the device's sample number (a jump is a gap),
 millivolts with all their digits, and the device's own flags where it has them. The file is a valid recording
-after every line, so a crash or a pulled plug costs at most the last second.
+after every line, so a crash or a pulled plug costs at most the last second. Marks go to a second file beside
+it (:mod:`edge_ecg.marks`), which is there only when something was marked.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 import numpy as np
 
 from .errors import DataError
+from .marks import HEADER, mark_line, marks_path
 from .samples import SampleBlock, SourceInfo
 
 FIRST_LINE = "# edge-ecg recording"
@@ -41,15 +43,11 @@ class Recorder:
         self._clock = clock
         self._flushed_s = clock()
         self._flags: tuple[str, ...] | None = None
-        try:
-            self._file = self.path.open("x", encoding="utf-8", newline="\n")
-        except FileExistsError as error:
-            raise DataError(
-                f"{self.path} exists already; a recording is never overwritten.",
-                remedy="Give --record another name.",
-            ) from error
-        except OSError as error:
-            raise self._failure(error) from error
+        self._first_s: float | None = None
+        self._marks: TextIO | None = None
+        if marks_path(self.path).exists():
+            raise self._exists(marks_path(self.path))
+        self._file = self._create(self.path)
 
     def begin(self, info: SourceInfo) -> None:
         """Write what is known of the source."""
@@ -64,6 +62,8 @@ class Recorder:
 
     def write(self, block: SampleBlock) -> None:
         """Append one block; it is on its way to the disk within a second."""
+        if self._first_s is None:
+            self._first_s = block.start_s
         columns = {"lead_off": block.lead_off, "saturated": block.saturated}
         if self._flags is None:
             self._flags = tuple(name for name, flags in columns.items() if flags is not None)
@@ -80,16 +80,34 @@ class Recorder:
             self._flushed_s = now
             self._flush()
 
+    def mark(self, at_s: float, text: str) -> None:
+        """Keep a mark at a device time; it is on its way to the disk at once."""
+        if not text.strip():
+            return
+        try:
+            if self._marks is None:
+                self._marks = self._create(marks_path(self.path))
+                self._marks.write(mark_line(HEADER))
+            # The file counts from the first sample that it holds.
+            self._marks.write(mark_line((round(at_s - (self._first_s or 0.0), 6), text.strip())))
+            self._marks.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the files."""
         if self._file.closed:
             return
         try:
             self._file.close()
+            if self._marks is not None:
+                self._marks.close()
         except OSError as error:
             raise self._failure(error) from error
         if not self.samples:
             self.path.unlink(missing_ok=True)
+            if self._marks is not None:
+                marks_path(self.path).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +120,14 @@ class Recorder:
     ) -> None:
         self.close()
 
+    def _create(self, path: Path) -> TextIO:
+        try:
+            return path.open("x", encoding="utf-8", newline="\n")
+        except FileExistsError as error:
+            raise self._exists(path) from error
+        except OSError as error:
+            raise self._failure(error) from error
+
     def _write(self, text: str) -> None:
         try:
             self._file.write(text)
@@ -113,6 +139,11 @@ class Recorder:
             self._file.flush()
         except OSError as error:
             raise self._failure(error) from error
+
+    def _exists(self, path: Path) -> DataError:
+        return DataError(
+            f"{path} exists already; a recording is never overwritten.", remedy="Give --record another name."
+        )
 
     def _failure(self, error: OSError) -> DataError:
         return DataError(

@@ -28,7 +28,20 @@ def _rounded(value: float | None, digits: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class StartRecord:
-    """The session: which device, which model. ``model`` and ``engine`` are None when nothing is decided."""
+    """The session: which device, which model, for whom.
+
+    Attributes
+    ----------
+    model, engine:
+        None when nothing is decided.
+    profile:
+        Name of the personal baseline in use, or None.
+    context_s:
+        By task, the seconds over which decisions are averaged (0: each window alone); None without a model.
+    personal:
+        The tasks that the model decides relative to a personal baseline when it has one.
+
+    """
 
     source: str
     device: str
@@ -36,6 +49,9 @@ class StartRecord:
     model: str | None
     engine: str | None
     hop_s: float
+    profile: str | None = None
+    context_s: Mapping[str, float] | None = None
+    personal: tuple[str, ...] = ()
 
     def to_json(self) -> Json:
         """Return the record as plain JSON values."""
@@ -48,6 +64,9 @@ class StartRecord:
             "model": self.model,
             "engine": self.engine,
             "hop_s": self.hop_s,
+            "profile": self.profile,
+            "context_s": None if self.context_s is None else dict(self.context_s),
+            "personal": list(self.personal),
         }
 
 

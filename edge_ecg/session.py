@@ -8,19 +8,26 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from .deciding import context_by_task
 from .errors import EdgeEcgError
 from .model import Model
 from .pipeline import Pipeline, utc_now
+from .profile import Profile
 from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
 from .samples import BoolArray, SampleBlock, SourceEvent
 from .sources import Address, Source, open_source
 
+MARKER = "marker"
+
 
 class BlockSink(Protocol):
-    """Where a session puts its samples as they come (the recorder)."""
+    """Where a session puts its samples and marks as they come (the recorder)."""
 
     def write(self, block: SampleBlock) -> None:
         """Take one block."""
+
+    def mark(self, at_s: float, text: str) -> None:
+        """Take one mark at a device time."""
 
 
 class Session:
@@ -35,12 +42,12 @@ class Session:
         An open source. The session does not close it.
     model:
         None to decide nothing.
-    hop_s, notch_hz:
+    hop_s, notch_hz, profile, context_s:
         As in :class:`~edge_ecg.pipeline.Pipeline`.
     duration_s:
         Seconds of device time, counted from the stream's first sample; None for no end.
     recorder:
-        Takes every block, before anything is decided on it.
+        Takes every block, before anything is decided on it, and every mark.
 
     Attributes
     ----------
@@ -62,6 +69,8 @@ class Session:
         *,
         hop_s: float = 1.0,
         notch_hz: float | None = None,
+        profile: Profile | None = None,
+        context_s: float | None = None,
         duration_s: float | None = None,
         recorder: BlockSink | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -75,6 +84,8 @@ class Session:
         self._source = source
         self._model = model
         self._hop_s = hop_s
+        self._profile = profile
+        self._context_s = context_s
         self._recorder = recorder
         self._wall_clock = wall_clock
         info = source.info
@@ -84,7 +95,14 @@ class Session:
         self._pipeline: Pipeline | None = None
         if model is not None:
             self._pipeline = Pipeline(
-                model, info.fs_hz, hop_s=hop_s, notch_hz=notch_hz, clock=clock, wall_clock=wall_clock
+                model,
+                info.fs_hz,
+                hop_s=hop_s,
+                notch_hz=notch_hz,
+                profile=profile,
+                context_s=context_s,
+                clock=clock,
+                wall_clock=wall_clock,
             )
 
     def __iter__(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
@@ -108,11 +126,15 @@ class Session:
             model=None if model is None else model.name_at_sha,
             engine=None if model is None else model.engine,
             hop_s=self._hop_s,
+            profile=None if model is None or self._profile is None else self._profile.name,
+            context_s=None if model is None else context_by_task(model, self._context_s),
+            personal=() if model is None else tuple(model.personal_heads),
         )
         try:
             for item in self._source:
                 if isinstance(item, SourceEvent):
                     self._last_event = item.event
+                    self._keep(item)
                     yield EventRecord(item.event, self._wall_clock(), item.at_s, item.detail)
                 else:
                     yield from self._take(item)
@@ -145,6 +167,10 @@ class Session:
         if self._pipeline is not None:
             yield from self._pipeline.push(block)
 
+    def _keep(self, event: SourceEvent) -> None:
+        if self._recorder is not None and event.event == MARKER:
+            self._recorder.mark(event.at_s, str(event.detail.get("text", "")))
+
     def _lost_before(self, block: SampleBlock) -> int:
         jump = 0 if self._next_sample is None else block.first_sample - self._next_sample
         return max(jump, block.gap_before)
@@ -161,6 +187,8 @@ def decide(
     device: str | None = None,
     hop_s: float = 1.0,
     notch_hz: float | None = None,
+    profile: Profile | None = None,
+    context_s: float | None = None,
     duration_s: float | None = None,
 ) -> Iterator[Record]:
     """Open a source and yield its records: start, events, decisions and, last, the totals.
@@ -178,6 +206,10 @@ def decide(
         Seconds between decisions.
     notch_hz:
         Mains frequency to remove, or None.
+    profile:
+        A personal baseline (:func:`edge_ecg.load_profile`), or None.
+    context_s:
+        Seconds over which decisions are averaged; None for what the model says.
     duration_s:
         Seconds of device time after which to stop; None for no end.
 
@@ -187,12 +219,22 @@ def decide(
         When the source fails; the end record, with the reason, comes first.
     UsageError
         When the address or an option makes no sense.
+    BundleError
+        When the profile belongs to another model.
 
     """
     owned = isinstance(address, str | Address)
     source = open_source(address, device=device) if isinstance(address, str | Address) else address
     try:
-        session = Session(source, model, hop_s=hop_s, notch_hz=notch_hz, duration_s=duration_s)
+        session = Session(
+            source,
+            model,
+            hop_s=hop_s,
+            notch_hz=notch_hz,
+            profile=profile,
+            context_s=context_s,
+            duration_s=duration_s,
+        )
         try:
             yield from session
         except EdgeEcgError:

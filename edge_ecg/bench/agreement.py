@@ -64,7 +64,7 @@ def check_engine(model: Model, golden: Golden) -> Agreement:
     found = model.embed(golden.windows)
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     cosines = np.sum(found * expected, axis=1) / np.maximum(norms, np.finfo(np.float32).tiny)
-    here, there = model.decide(found), model.decide(expected)
+    here, there = model.decide(found, golden.windows), model.decide(expected, golden.windows)
     difference = float(np.abs(found - expected).max())
     return Agreement(
         windows=len(expected),

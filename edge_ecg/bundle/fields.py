@@ -75,6 +75,14 @@ class Fields:
             raise FieldError(f"{self.where}.{key} must be a list of texts, not {_shown(value)}")
         return value
 
+    def optional_text(self, key: str) -> str | None:
+        """Return a string that is not empty, or None where the key is missing or null."""
+        return None if self._value.get(key) is None else self.text(key)
+
+    def optional_text_list(self, key: str) -> list[str]:
+        """Return a list of strings that are not empty; no strings where the key is missing."""
+        return self.text_list(key) if key in self._value else []
+
     def texts(self) -> dict[str, str]:
         """Return the whole object, whose values must all be strings."""
         return {key: self.text(key) for key in self._value}

@@ -30,9 +30,9 @@ class Golden:
     windows:
         (k, 2560) float32, normalised.
     embeddings:
-        (k, 128) float32 by engine name.
+        (k, d) float32 by engine name.
     probabilities:
-        (k, classes) float32 by task.
+        (k, classes) float32 by task, of the plain heads (no baseline).
 
     """
 

@@ -43,7 +43,11 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """What the encoder is; ``macs`` are multiply-accumulates for one window."""
+    """What the encoder is; the runtime needs ``embedding`` alone, all else is for people.
+
+    ``macs`` are multiply-accumulates for one window, ``embedding`` is its number of values. ``padding`` and
+    ``pooling`` say how a convolutional trunk treats a window's edges and its time axis.
+    """
 
     architecture: str = "sarkar-etemad"
     parameters: int = 329_152
@@ -52,15 +56,42 @@ class EncoderSpec:
     receptive_field_samples: int = 200
     embedding: int = 128
     pooling: str = "max"
+    padding: str = "same"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
-    """One question that the bundle answers: its labels, its head, and when to say nothing."""
+    """One question that the bundle answers: its labels, its heads, and when to say nothing.
+
+    Attributes
+    ----------
+    labels:
+        Two or more, in the order of the head's probabilities.
+    head:
+        The file of the head that decides as long as nothing is known of the person.
+    min_confidence:
+        Below this probability nothing is said.
+    features:
+        Interval features (:mod:`edge_ecg.heads.intervals`) that the heads see behind the embedding.
+    personal_head:
+        The file of the head that decides once a person's baseline is known; its inputs are the same values
+        minus that baseline. None where there is none.
+    context_s:
+        Logits are averaged over the good windows that ended within so many seconds; 0: this window alone.
+
+    """
 
     labels: tuple[str, ...]
     head: str
     min_confidence: float = 0.5
+    features: tuple[str, ...] = ()
+    personal_head: str | None = None
+    context_s: float = 0.0
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The files of its heads."""
+        return (self.head,) if self.personal_head is None else (self.head, self.personal_head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +151,17 @@ class Manifest:
                 "receptive_field_samples": self.encoder.receptive_field_samples,
                 "embedding": self.encoder.embedding,
                 "pooling": self.encoder.pooling,
+                "padding": self.encoder.padding,
             },
             "tasks": {
-                name: {"labels": list(task.labels), "head": task.head, "min_confidence": task.min_confidence}
+                name: {
+                    "labels": list(task.labels),
+                    "head": task.head,
+                    "min_confidence": task.min_confidence,
+                    "features": list(task.features),
+                    "personal_head": task.personal_head,
+                    "context_s": task.context_s,
+                }
                 for name, task in self.tasks.items()
             },
             "engines": dict(self.engines),
@@ -210,6 +249,7 @@ def _encoder(fields: Fields) -> EncoderSpec:
         receptive_field_samples=fields.integer("receptive_field_samples", above=0),
         embedding=fields.integer("embedding", above=0),
         pooling=fields.text("pooling"),
+        padding=fields.optional_text("padding") or "same",
     )
 
 
@@ -220,7 +260,20 @@ def _task(fields: Fields) -> TaskSpec:
     confidence = fields.number("min_confidence")
     if not 0 <= confidence <= 1:
         raise FieldError(f"{fields.where}.min_confidence must lie between 0 and 1")
-    return TaskSpec(labels=tuple(labels), head=fields.text("head"), min_confidence=confidence)
+    features = fields.optional_text_list("features")
+    if len(set(features)) != len(features):
+        raise FieldError(f"{fields.where}.features names one feature twice")
+    context_s = fields.optional_number("context_s") or 0.0
+    if context_s < 0:
+        raise FieldError(f"{fields.where}.context_s must not be negative")
+    return TaskSpec(
+        labels=tuple(labels),
+        head=fields.text("head"),
+        min_confidence=confidence,
+        features=tuple(features),
+        personal_head=fields.optional_text("personal_head"),
+        context_s=context_s,
+    )
 
 
 def _file(name: str, fields: Fields) -> FileEntry:

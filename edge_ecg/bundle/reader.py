@@ -165,7 +165,7 @@ def _check_files(label: str, manifest: Manifest, contents: Mapping[str, bytes]) 
             raise BundleError(
                 f"The SHA-256 of {name!r} in {label} differs from the manifest's.", remedy=again
             )
-    needed = [*manifest.engines.values(), *(task.head for task in manifest.tasks.values())]
+    needed = [*manifest.engines.values(), *(head for task in manifest.tasks.values() for head in task.heads)]
     for name in needed:
         if name not in manifest.files:
             raise BundleError(

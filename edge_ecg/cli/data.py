@@ -7,14 +7,19 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from edge_ecg_train.datasets import DATASETS, Dataset, Recording, Report, get_dataset
+from edge_ecg_train.datasets.labeller import LABELS
 from edge_ecg_train.prepare import DEFAULT_HOP_S, NORMALISATIONS, Preparation, prepare
 
 from ..errors import EXIT_DONE, DataError
 from .progress import Progress
+
+# How many missing files are named one a line.
+_LISTED = 12
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,14 +55,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--notch", type=float, choices=(50.0, 60.0), metavar="HZ", help="remove mains hum: 50 or 60"
     )
+    sub.add_argument(
+        "--labels",
+        choices=LABELS,
+        default=LABELS[0],
+        help="whole: only windows that lie within one annotated stretch are labelled (default); "
+        "max: the largest value in a window decides, as in the released code of Sarkar and Etemad",
+    )
+    _add_channel(sub)
     sub.add_argument("--keep-bad", action="store_true", help="keep windows that fail the quality check, too")
     sub.add_argument("--overwrite", action="store_true", help="replace a store that is already there")
 
     sub = verbs.add_parser("check", help="is this folder the data set, and is it whole?")
     sub.add_argument("names", nargs="+", metavar="NAME", help=f"one or more of {known}")
     sub.add_argument("--root", type=Path, required=True, metavar="DIR", help="as for prepare")
+    _add_channel(sub)
 
     verbs.add_parser("list", help="the data sets that edge-ecg can read")
+
+
+def _add_channel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--channel",
+        metavar="NAME",
+        help="name or number (from 0) of the ECG's channel, for sets that leave a choice: swell, generic",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,9 +93,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> int:
     preparation = Preparation(
-        hop_s=args.hop, normalisation=args.normalisation, notch_hz=args.notch, keep_bad=args.keep_bad
+        hop_s=args.hop,
+        normalisation=args.normalisation,
+        notch_hz=args.notch,
+        keep_bad=args.keep_bad,
+        labels=args.labels,
     )
-    sets = [(get_dataset(name), args.root) for name in dict.fromkeys(args.names)]
+    sets = [(dataset, args.root) for dataset in _chosen(args)]
     seconds = sum(one.duration_s for dataset, root in sets for one in dataset.recordings(root))
     with Progress(round(seconds / 60.0), "minutes of ECG", sys.stderr) as progress:
         done_s = 0.0
@@ -94,13 +120,26 @@ def _prepare(args: argparse.Namespace) -> int:
             f"{entry['name']}: {entry['windows']} windows of {entry['subjects']} people "
             f"({entry['recordings']} recordings, {entry['licence']})"
         )
-    print(f"{args.output}: {len(store)} windows, preprocessing {store.preprocessing_hash[:12]}")
+    for task, names in store.tasks.items():
+        counts = np.bincount(store.label(task)[store.label(task) >= 0], minlength=len(names))
+        parts = ", ".join(f"{name} {count}" for name, count in zip(names, counts.tolist(), strict=True))
+        print(f"  {task}: {parts}")
+    print(
+        f"{args.output}: {len(store)} windows, preprocessing {store.preprocessing_hash[:12]}, "
+        f"labels {store.labels_hash[:12]}"
+    )
     return EXIT_DONE
+
+
+def _chosen(args: argparse.Namespace) -> list[Dataset]:
+    """The data sets that the command line names, each once."""
+    chosen = [get_dataset(name) for name in dict.fromkeys(args.names)]
+    return chosen if args.channel is None else [dataset.with_channel(args.channel) for dataset in chosen]
 
 
 def _check(args: argparse.Namespace) -> int:
     whole = True
-    for dataset in [get_dataset(name) for name in dict.fromkeys(args.names)]:
+    for dataset in _chosen(args):
         report = dataset.check(args.root)
         whole = whole and report.complete
         if args.json:
@@ -116,11 +155,13 @@ def _print_report(report: Report, dataset: Dataset) -> None:
     print(f"  {report.subjects} people, {report.recordings} recordings, {report.minutes:.1f} minutes")
     if report.unusable:
         print(f"  {report.unusable} recordings hold no ECG (electrode off); prepare leaves them out")
-    for name in report.missing:
+    for name in report.missing[:_LISTED]:
         print(f"  missing: {name}")
+    if len(report.missing) > _LISTED:
+        print(f"  missing: {len(report.missing) - _LISTED} more (all of them: --json)")
     for name, why in report.damaged.items():
         print(f"  damaged: {name}: {why}")
-    if not report.complete:
+    if not report.complete and dataset.url:
         print(f"  Get these again from {dataset.url}")
 
 
@@ -133,11 +174,16 @@ def _list(args: argparse.Namespace) -> int:
     for heading in ("name", "people", "hours", "labels", "licence", "what", "from"):
         table.add_column(heading, justify="right" if heading in ("people", "hours") else "left")
     for dataset in DATASETS.values():
-        labels = "; ".join(f"{task}: {' / '.join(names)}" for task, names in dataset.labels.items()) or "none"
-        people, hours = str(dataset.people), f"{dataset.hours:.1f}"
+        labels = "; ".join(f"{task}: {_classes(names)}" for task, names in dataset.tasks().items()) or "none"
+        people, hours = str(dataset.people or "any"), f"{dataset.hours:.1f}" if dataset.hours else "any"
         table.add_row(dataset.name, people, hours, labels, dataset.licence, dataset.title, dataset.url)
     Console(width=None if sys.stdout.isatty() else 240).print(table)
     return EXIT_DONE
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    """Classes for the table; levels by their ends only."""
+    return " / ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}"
 
 
 def _description(dataset: Dataset) -> dict[str, object]:
@@ -147,7 +193,8 @@ def _description(dataset: Dataset) -> dict[str, object]:
         "title": dataset.title,
         "people": dataset.people,
         "hours": dataset.hours,
-        "labels": {task: list(names) for task, names in dataset.labels.items()},
+        "labels": {task: list(names) for task, names in dataset.tasks().items()},
+        "caution": dataset.caution,
         "licence": dataset.licence,
         "citation": dataset.citation,
         "url": dataset.url,

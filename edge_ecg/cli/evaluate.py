@@ -1,4 +1,4 @@
-"""``edge-ecg evaluate``: the card of a trained run, on people it has not seen."""
+"""``edge-ecg evaluate``: the card of a trained run, or of all systems of a recipe, on people not seen."""
 
 from __future__ import annotations
 
@@ -28,15 +28,19 @@ from edge_ecg_train.store import WindowStore
 
 from ..errors import EXIT_DONE, DataError, UsageError
 from .progress import Progress
+from .sweep import add_sweep_options, run_sweep
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a trained run")
-    parser.add_argument("store", type=Path, metavar="STORE", help="labelled windows (edge-ecg data prepare)")
+    parser.usage = "edge-ecg evaluate RUN STORE [options]\n       edge-ecg evaluate --recipe FILE [options]"
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN", help="the folder of a trained run")
+    parser.add_argument(
+        "store", type=Path, nargs="?", metavar="STORE", help="labelled windows (edge-ecg data prepare)"
+    )
     parser.add_argument("--task", help="the task to evaluate (default: the only one of the store)")
     parser.add_argument(
-        "--draws", type=int, default=DRAWS, help="bootstrap draws of people (default %(default)s)"
+        "--draws", type=int, help=f"bootstrap draws of people (default {DRAWS}, or the recipe's)"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="of the draws and of the window split (default 0)"
@@ -44,10 +48,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write-card", action="store_true", help="keep the card in the run: run.json and CARD.md"
     )
+    add_sweep_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and keep the card when asked."""
+    if args.recipe is not None:
+        if args.run is not None or args.task is not None or args.write_card:
+            raise UsageError(
+                "A recipe names its systems, data and task itself.",
+                remedy="Leave RUN, STORE, --task and --write-card out; in a recipe: encoder: {run: RUN}.",
+            )
+        return run_sweep(args)
+    if args.run is None or args.store is None:
+        raise UsageError(
+            "There is nothing to evaluate yet.",
+            remedy="Give RUN and STORE, or a recipe: edge-ecg evaluate --recipe eegmat-honest --root DATA",
+        )
+    args.draws = DRAWS if args.draws is None else args.draws
     if args.draws < 1:
         raise UsageError(f"{args.draws} draws give no interval.", remedy="Take 1 or more; 2000 is usual.")
     place = RunDir(args.run)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
 from ..model import Model
+from ..profile import Profile, load_profile
 from ..recorder import Recorder
 from ..session import Session
 from ..sinks import JsonLines, Sink
@@ -24,7 +25,14 @@ def seconds(text: str) -> float:
     return value
 
 
-def add_source_options(parser: argparse.ArgumentParser) -> None:
+def seconds_or_none(text: str) -> float:
+    """Parse a number of seconds that may be 0 for argparse."""
+    return 0.0 if float(text) == 0 else seconds(text)
+
+
+def add_source_options(
+    parser: argparse.ArgumentParser, *, duration: str = "stop after so much device time"
+) -> None:
     """Add what says where samples come from and for how long."""
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -35,12 +43,12 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     )
     where.add_argument("--demo", action="store_true", help="a simulated Shimmer3; needs no device")
     parser.add_argument("--device", metavar="KIND", help="shimmer3, text, ...; left out: found out")
-    add_duration(parser)
+    add_duration(parser, duration)
 
 
-def add_duration(parser: argparse.ArgumentParser) -> None:
+def add_duration(parser: argparse.ArgumentParser, help_text: str = "stop after so much device time") -> None:
     """Add ``--duration``."""
-    parser.add_argument("--duration", type=seconds, metavar="SECONDS", help="stop after so much device time")
+    parser.add_argument("--duration", type=seconds, metavar="SECONDS", help=help_text)
 
 
 def add_record_option(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +57,27 @@ def add_record_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Add what says which model decides, and how often."""
-    parser.add_argument("--model", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along")
-    add_engine(parser)
+    """Add what says which model decides, for whom, and how often."""
+    add_model(parser)
+    parser.add_argument(
+        "--profile", type=Path, metavar="PATH", help="a personal baseline, as `edge-ecg enrol` makes one"
+    )
     parser.add_argument(
         "--hop", type=seconds, default=1.0, metavar="SECONDS", help="time between decisions (default: 1)"
     )
+    parser.add_argument(
+        "--context",
+        type=seconds_or_none,
+        metavar="SECONDS",
+        help="average decisions over the last so many seconds; 0: each window alone; "
+        "left out: what the model says",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add which model, in which engine, behind which filters."""
+    parser.add_argument("--model", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along")
+    add_engine(parser)
     parser.add_argument("--notch", type=int, choices=(50, 60), help="remove mains hum of so many Hz")
 
 
@@ -83,6 +106,7 @@ def stream(
         What stopped the session, after the end record has been written and the recording closed.
 
     """
+    profile = _profile(args, model)
     with ExitStack() as stack:
         recorder = None if record_to is None else stack.enter_context(Recorder(record_to))
         source = stack.enter_context(open_source(address, device=getattr(args, "device", None)))
@@ -91,6 +115,8 @@ def stream(
             model,
             hop_s=getattr(args, "hop", 1.0),
             notch_hz=getattr(args, "notch", None),
+            profile=profile,
+            context_s=getattr(args, "context", None),
             duration_s=duration_s,
             recorder=recorder,
         )
@@ -113,6 +139,16 @@ def stream(
     if failure is not None:
         raise failure
     return code
+
+
+def _profile(args: argparse.Namespace, model: Model | None) -> Profile | None:
+    """Read the profile, and refuse it before anything is opened when it does not fit."""
+    path = getattr(args, "profile", None)
+    if path is None or model is None:
+        return None
+    profile = load_profile(path)
+    profile.require_fit(model, getattr(args, "notch", None) or model.manifest.input.preprocessing.notch_hz)
+    return profile
 
 
 def _sink(args: argparse.Namespace, session: Session) -> Sink:

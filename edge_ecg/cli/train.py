@@ -22,7 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the sub-verbs and their arguments."""
     verbs = parser.add_subparsers(dest="train_verb", metavar="pretext|emotion|supervised", required=True)
 
-    sub = verbs.add_parser("pretext", help="an encoder from unlabelled windows: which transformation was it?")
+    sub = verbs.add_parser(
+        "pretext",
+        help="an encoder from unlabelled windows: which transformation was it, or (a recipe with [masked]) "
+        "what was masked?",
+    )
     sub.add_argument("store", type=Path, metavar="STORE", help="windows, from `edge-ecg data prepare`")
     _add_long_run(sub)
 
@@ -76,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
-    from edge_ecg_train.pretext import run_pretext
+    from edge_ecg_train.pretext import PretextConfig, run_pretext
     from edge_ecg_train.store import WindowStore
+    from edge_ecg_train.transformer.masked import run_masked
 
     if recipe.pretext is None:
         raise _no_stage(recipe, "pretext")
@@ -92,16 +97,12 @@ def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> 
     }
 
     def work(observe: Callable[[Step], None]) -> dict[str, Any]:
-        return run_pretext(
-            store.windows,
-            store.subject,
-            config,
-            args.output,
-            execution=execution,
-            session=_session(args, observe),
-            resume=args.resume,
-            facts=facts,
-        )
+        settings: dict[str, Any] = {
+            "execution": execution, "session": _session(args, observe), "resume": args.resume, "facts": facts,
+        }  # fmt: skip
+        if isinstance(config, PretextConfig):
+            return run_pretext(store.windows, store.subject, config, args.output, **settings)
+        return run_masked(store.windows, store.subject, config, args.output, **settings)
 
     return _long_run(args, work)
 
@@ -205,7 +206,12 @@ def _session(args: argparse.Namespace, observe: Callable[[Step], None]) -> Any:
 
 
 def _scores(evaluation: dict[str, Any]) -> str:
-    """Balanced accuracies: one for each recogniser of the pretext task, or just one."""
+    """Balanced accuracies: one for each recogniser of the pretext task, or just one; or what is drawn right."""
+    if "explained" in evaluation:
+        return (
+            f"{evaluation['explained']:.1%} of the masked samples' power explained "
+            f"(straight lines: {evaluation['explained_by_lines']:.1%})"
+        )
     balanced = evaluation["balanced_accuracy"]
     if isinstance(balanced, dict):
         return "balanced accuracy " + ", ".join(f"{name} {value:.2f}" for name, value in balanced.items())

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 Float32Array = NDArray[np.float32]
 
 INPUT_SAMPLES = 2560
-EMBEDDING = 128
 
 
 class EngineSpec(NamedTuple):
@@ -33,8 +32,13 @@ class Encoder(Protocol):
         """Name and version of the package that runs it."""
         ...
 
+    @property
+    def embedding(self) -> int:
+        """How many values it makes of a window, as its file says."""
+        ...
+
     def embed(self, windows: ArrayLike) -> Float32Array:
-        """(n, 2560) normalised windows to (n, 128) embeddings; ValueError on another shape."""
+        """(n, 2560) normalised windows to (n, d) embeddings; ValueError on another shape."""
         ...
 
 

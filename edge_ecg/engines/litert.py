@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import BundleError
-from .base import EMBEDDING, INPUT_SAMPLES, Encoder, Float32Array, as_windows
+from .base import INPUT_SAMPLES, Encoder, Float32Array, as_windows
 from .quiet import without_info_lines
 
 try:
@@ -30,12 +30,14 @@ class LiteRtEncoder:
         self.version = f"{_PACKAGE} {_installed(_PACKAGE)}"
         self._interpreter = interpreter
         self._input = interpreter.get_input_details()[0]["index"]
-        self._output = interpreter.get_output_details()[0]["index"]
+        made = interpreter.get_output_details()[0]
+        self._output = made["index"]
+        self.embedding = int(made["shape"][1])
 
     def embed(self, windows: ArrayLike) -> Float32Array:
-        """(n, 2560) normalised windows to (n, 128) embeddings; ValueError on another shape."""
+        """(n, 2560) normalised windows to (n, d) embeddings; ValueError on another shape."""
         values = as_windows(windows)
-        embeddings = np.empty((len(values), EMBEDDING), dtype=np.float32)
+        embeddings = np.empty((len(values), self.embedding), dtype=np.float32)
         for index in range(len(values)):
             self._interpreter.set_tensor(self._input, values[index : index + 1])
             self._interpreter.invoke()
@@ -49,7 +51,7 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
     Raises
     ------
     BundleError
-        When LiteRT refuses the file, or it is no encoder of (1, 2560) to (1, 128) float32 values.
+        When LiteRT refuses the file, or it is no encoder of (1, 2560) to (1, d) float32 values.
 
     """
     try:
@@ -58,7 +60,8 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
             interpreter.allocate_tensors()
         (given,), (made,) = interpreter.get_input_details(), interpreter.get_output_details()
         shapes = (list(given["shape"]), list(made["shape"]))
-        if shapes != ([1, INPUT_SAMPLES], [1, EMBEDDING]) or given["dtype"] is not np.float32:
+        fits = shapes[0] == [1, INPUT_SAMPLES] and len(shapes[1]) == 2 and shapes[1][0] == 1
+        if not fits or given["dtype"] is not np.float32:
             raise ValueError(f"it maps {shapes[0]} to {shapes[1]}")
     except (ValueError, RuntimeError, TypeError) as error:
         raise BundleError(

@@ -7,23 +7,24 @@ import onnxruntime
 from numpy.typing import ArrayLike
 
 from ..errors import BundleError
-from .base import EMBEDDING, INPUT_SAMPLES, Encoder, Float32Array, as_windows
+from .base import INPUT_SAMPLES, Encoder, Float32Array, as_windows
 
 
 class OnnxEncoder:
     """One inference session on the CPU; takes any number of windows in one call."""
 
-    def __init__(self, name: str, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, name: str, session: onnxruntime.InferenceSession, embedding: int) -> None:
         self.name = name
+        self.embedding = embedding
         self.version = f"onnxruntime {onnxruntime.__version__}"
         self._session = session
         self._input = session.get_inputs()[0].name
 
     def embed(self, windows: ArrayLike) -> Float32Array:
-        """(n, 2560) normalised windows to (n, 128) embeddings; ValueError on another shape."""
+        """(n, 2560) normalised windows to (n, d) embeddings; ValueError on another shape."""
         values = as_windows(windows)
         if not len(values):
-            return np.zeros((0, EMBEDDING), dtype=np.float32)
+            return np.zeros((0, self.embedding), dtype=np.float32)
         (embedding,) = self._session.run(None, {self._input: values})
         return np.asarray(embedding, dtype=np.float32)
 
@@ -34,7 +35,7 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
     Raises
     ------
     BundleError
-        When ONNX Runtime refuses the file, or it is no encoder of 2560 samples to 128 values.
+        When ONNX Runtime refuses the file, or it is no encoder of 2560 samples to so many values.
 
     """
     options = onnxruntime.SessionOptions()
@@ -46,7 +47,8 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         (given,), (made,) = session.get_inputs(), session.get_outputs()
-        if given.shape[1:] != [INPUT_SAMPLES] or made.shape[1:] != [EMBEDDING]:
+        # A dimension that is free has a name instead of a number.
+        if given.shape[1:] != [INPUT_SAMPLES] or len(made.shape) != 2 or not isinstance(made.shape[1], int):
             raise ValueError(f"it maps {given.shape} to {made.shape}")
     except Exception as error:  # the runtime's exceptions share no base class of their own
         raise BundleError(
@@ -54,4 +56,4 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
             why=str(error),
             remedy="Export the bundle again, or choose another --engine.",
         ) from error
-    return OnnxEncoder(name, session)
+    return OnnxEncoder(name, session, made.shape[1])

@@ -61,7 +61,8 @@ def open_encoder(bundle: Bundle, engine: str = AUTO, *, threads: int = 1) -> Enc
     UsageError
         When there is no such engine, or no package here that runs it.
     BundleError
-        When the bundle has no file for it, or the runtime refuses the file.
+        When the bundle has no file for it, the runtime refuses the file, or its embeddings have another
+        length than the manifest says.
 
     """
     if engine not in engine_names():
@@ -81,12 +82,25 @@ def open_encoder(bundle: Bundle, engine: str = AUTO, *, threads: int = 1) -> Enc
         runtime = RUNTIMES[ENGINES[name].runtime]
         try:
             adapter = cast(_Adapter, import_module(runtime.module))
-            return adapter.load(name, bundle.read(bundle.manifest.engines[name]), threads=threads)
+            encoder = adapter.load(name, bundle.read(bundle.manifest.engines[name]), threads=threads)
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("edge_ecg"):
                 raise
             missing.append(runtime.install)
+            continue
+        _check_embedding(bundle, encoder)
+        return encoder
     raise UsageError(
         f"No package is installed here that runs the engine {engine!r}.",
         remedy=" or ".join(dict.fromkeys(missing)),
     )
+
+
+def _check_embedding(bundle: Bundle, encoder: Encoder) -> None:
+    wanted = bundle.manifest.encoder.embedding
+    if encoder.embedding != wanted:
+        raise BundleError(
+            f"The encoder {encoder.name!r} in {bundle.source} does not fit.",
+            why=f"It makes {encoder.embedding} values of a window; the manifest says {wanted}.",
+            remedy="Export the bundle again.",
+        )

@@ -1,4 +1,4 @@
-"""A head: standardise the embedding, a few dense layers with ReLU between, a temperature, probabilities.
+"""A head: standardise its inputs, a few dense layers with ReLU between, a temperature, probabilities.
 
 It is stored as plain arrays in an ``.npz`` (``mean``, ``scale``, ``w0``, ``b0``, ``w1``, ``b1``, …,
 ``temperature``), never pickled, so that a bundle can carry no code.
@@ -20,12 +20,13 @@ Float32Array = NDArray[np.float32]
 
 
 class MlpHead:
-    """Embeddings (n, d) to probabilities (n, classes).
+    """Inputs (n, d) to probabilities (n, classes): embeddings, with interval features behind them or not.
 
     Parameters
     ----------
     mean, scale:
-        (d,) standardisation of the embedding: ``(embedding - mean) / scale``; ``scale`` is positive.
+        (d,) standardisation of the inputs: ``(input - mean) / scale``; ``scale`` is positive. An input that
+        is NaN (an interval feature of a window in which too few beats were found) counts as its mean.
     weights, biases:
         One (inputs, outputs) and one (outputs,) array a layer. One output in the last layer is the logit of
         the second of two labels (sigmoid); k >= 2 outputs are k labels (softmax).
@@ -56,7 +57,7 @@ class MlpHead:
 
     @property
     def inputs(self) -> int:
-        """Length of the embedding that the head takes."""
+        """How many values the head takes: the embedding's, and those of its interval features."""
         return int(self.mean.shape[0])
 
     @property
@@ -64,9 +65,10 @@ class MlpHead:
         """Number of labels that the head tells apart."""
         return max(2, int(self.weights[-1].shape[1]))
 
-    def logits(self, embeddings: ArrayLike) -> Float32Array:
-        """Calibrated logits of (n, d) embeddings: (n, 1) for a binary head, else (n, classes)."""
-        values = (np.asarray(embeddings, dtype=np.float32) - self.mean) / self.scale
+    def logits(self, inputs: ArrayLike) -> Float32Array:
+        """Calibrated logits of (n, d) inputs: (n, 1) for a binary head, else (n, classes)."""
+        values = (np.asarray(inputs, dtype=np.float32) - self.mean) / self.scale
+        values = np.where(np.isnan(values), np.float32(0.0), values)
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             values = values @ weight + bias
@@ -74,9 +76,9 @@ class MlpHead:
                 values = np.maximum(values, 0.0)
         return np.asarray(values / np.float32(self.temperature), dtype=np.float32)
 
-    def probabilities(self, embeddings: ArrayLike) -> Float32Array:
-        """Probabilities (n, classes) of (n, d) embeddings; each row sums to 1."""
-        logits = self.logits(embeddings).astype(np.float64)
+    def probabilities(self, inputs: ArrayLike) -> Float32Array:
+        """Probabilities (n, classes) of (n, d) inputs; each row sums to 1."""
+        logits = self.logits(inputs).astype(np.float64)
         if logits.shape[1] == 1:
             # A sigmoid is the softmax of (0, logit).
             logits = np.concatenate([np.zeros_like(logits), logits], axis=1)

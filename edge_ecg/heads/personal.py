@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray = NDArray[np.float64]
 
 SOURCES: tuple[str, ...] = ("heart_rate_bpm", "sdnn_ms", "rmssd_ms")
-"""The interval features (:mod:`edge_ecg.heads.intervals`) that the personal ones are made of, in this order."""
+"""The interval features (:mod:`edge_ecg.heads.intervals`) that the personal ones are made of."""
 
 # Heart rates are medians over ten beats or so: nobody's is known to better than about one beat a minute.
 _RESOLUTION_BPM = 1.0
@@ -65,8 +65,8 @@ def personal_features(
         Which features, in the order wanted:
 
         ``heart_rate_z``
-            The change of the heart rate, over the person's own standard deviation at rest. That is SDNN turned
-            into beats a minute by the slope of 60/RR, and one beat a minute of measurement error beside it.
+            The change of the heart rate, over the person's own standard deviation at rest: SDNN turned into
+            beats a minute by the slope of 60/RR, and one beat a minute of measurement error beside it.
         ``log_sdnn_change``, ``log_rmssd_change``
             Natural logarithms minus those at rest; deviations below 1 ms count as 1 ms.
 

@@ -27,7 +27,8 @@ class PlainLines:
     def _lines(self, record: Record) -> list[str]:
         if isinstance(record, StartRecord):
             model = f", model {record.model} in {record.engine}" if record.model else ", recording only"
-            return [f"{record.device} at {record.source}, {record.fs_hz:g} Hz{model}"]
+            first = f"{record.device} at {record.source}, {record.fs_hz:g} Hz{model}"
+            return [line for line in (first, baseline(record)) if line]
         if isinstance(record, EventRecord):
             detail = "".join(f", {key.replace('_', ' ')}: {value}" for key, value in record.detail.items())
             return [f"{record.at_s:8.1f} s  -- {record.event}{detail}"]
@@ -51,6 +52,14 @@ class PlainLines:
             lines.append(f"{when}  {', '.join(answers)}{_measures(record)}")
         self._last_reasons = record.withheld
         return lines
+
+
+def baseline(start: StartRecord) -> str:
+    """Return whether a personal baseline is in use, or how to get one; nothing where none would be used."""
+    if start.profile is not None:
+        unused = "" if start.personal else " (this model has no personal head: its scale alone is used)"
+        return f"personal baseline: {start.profile}{unused}"
+    return "no personal baseline; two minutes at rest give one: edge-ecg enrol" if start.personal else ""
 
 
 def advice(reasons: tuple[str, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord, TaskDecision
-from .lines import advice, summary
+from .lines import advice, baseline, summary
 
 _BAR = 32
 _HISTORY = 60
@@ -125,6 +125,9 @@ class TerminalPanel:
             parts += [Text(), self._measures(record)]
         if self._history:
             parts += [Text(), Text("".join(self._history), style="cyan"), Text(self._legend, style="dim")]
+        personal = baseline(self._start) if self._start is not None else ""
+        if personal:
+            parts.append(Text(personal, style="dim"))
         if self._event:
             parts += [Text(f"last event: {self._event}", style="dim")]
         return parts

@@ -46,9 +46,13 @@ class Calibration:
         """(channels,) the largest magnitude of all."""
         return _floored(np.maximum(self.highs[name].max(axis=0), -self.lows[name].min(axis=0)))
 
-    def maxima(self) -> tuple[FloatArray, FloatArray]:
+    def pooled(self, name: str) -> FloatArray:
+        """(n, d) what a step that leaves one value a channel made of each window."""
+        return self.highs[name]
+
+    def maxima(self, name: str) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bound, (128,) each, of every feature's maxima, with room for new windows."""
-        maxima = self.highs["max6"]
+        maxima = self.pooled(name)
         low, high = maxima.min(axis=0), maxima.max(axis=0)
         width = _floored(high - low)
         return low - LOWER_MARGIN * width, high + UPPER_MARGIN * width

@@ -1,6 +1,6 @@
 """Layer by layer: how far the int8 network is from the float one, and which layer is to blame.
 
-A layer is a convolution with what follows it up to the next one (pool, LeakyReLU, global maximum). Noise
+A layer is a convolution with what follows it up to the next one (pool, LeakyReLU, global pooling). Noise
 that a layer inherits says nothing about the layer; so its own noise is what it adds to the exact result for
 the very input that it got.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .graph import Conv, Leaky, Step, Trunk
+from .graph import Conv, GlobalMax, Step, Trunk
 from .quantised import Affine, Digits, Grid, QConv, QGlobalMax, QLeaky, QPool, QStep, QuantisedTrunk
 from .reference import FloatArray, float_step, int8_steps
 
@@ -64,14 +64,15 @@ def layer_fidelity(
 
 
 def _layers(trunk: Trunk) -> Iterator[list[Step]]:
-    """Each convolution with the steps behind it; the last LeakyReLU is computed in float and left out."""
+    """Each convolution with the steps behind it; a LeakyReLU of maxima is computed in float and left out."""
     layer: list[Step] = []
-    for index, step in enumerate(trunk.steps):
+    for step in trunk.steps:
         if isinstance(step, Conv) and layer:
             yield layer
             layer = []
-        if not (isinstance(step, Leaky) and index == len(trunk.steps) - 1):
-            layer.append(step)
+        layer.append(step)
+        if isinstance(step, GlobalMax):
+            break
     yield layer
 
 

@@ -1,9 +1,10 @@
 """The trunk as a plain list of steps, which both writers, the reference and the quantiser walk.
 
 LeakyReLU rises, so it commutes with a maximum: it stands after the pools here, where four times fewer values
-(and, after the global maximum, 635 times fewer) go through it. Weights keep PyTorch's layout
-(outputs, inputs, taps); "same" padding puts (taps - 1) // 2 zeros on the left and taps // 2 on the right, as
-PyTorch, TensorFlow and TFLite all do for even kernels.
+(and, after a global maximum, 635 times fewer) go through it. Means and deviations do not commute with it: a
+trunk that is pooled by those has it in front. Weights keep PyTorch's layout (outputs, inputs, taps); "same"
+padding puts (taps - 1) // 2 zeros on the left and taps // 2 on the right, as PyTorch, TensorFlow and TFLite
+all do for even kernels; "valid" puts none.
 """
 
 from __future__ import annotations
@@ -21,28 +22,34 @@ from edge_ecg.errors import DataError
 Float32Array = NDArray[np.float32]
 
 WINDOW_SAMPLES = 2560
-EMBEDDING = 128
-LAST_STEPS = 635
+CHANNELS = 128
 SLOPE = 0.2
 POOL_SIZE = 8
 POOL_STRIDE = 2
 CONV_SHAPES = ((32, 1, 32), (32, 32, 32), (64, 32, 16), (64, 64, 16), (128, 64, 8), (128, 128, 8))
+PADDINGS = ("same", "valid")
+POOLINGS = ("max", "max-mean-std")
+# Below it a feature counts as constant in the window, in training as here.
+LEAST_VARIANCE = 1e-8
 _POOLED = (2, 4)
 
 
 @dataclass(frozen=True, eq=False)
 class Conv:
-    """A convolution with stride 1 and "same" padding: weight (outputs, inputs, taps), bias (outputs,)."""
+    """A convolution with stride 1.
+
+    Attributes
+    ----------
+    weight, bias:
+        (outputs, inputs, taps) and (outputs,).
+    padding:
+        Zeros on the left and on the right.
+    """
 
     name: str
     weight: Float32Array
     bias: Float32Array
-
-    @property
-    def padding(self) -> tuple[int, int]:
-        """Zeros on the left and on the right."""
-        taps = self.weight.shape[2]
-        return (taps - 1) // 2, taps // 2
+    padding: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -66,14 +73,45 @@ class GlobalMax:
     name: str
 
 
-Step = Conv | Pool | Leaky | GlobalMax
+@dataclass(frozen=True)
+class GlobalStats:
+    """Maxima, means and (population) standard deviations over all steps, one after the other.
+
+    Variances below 1e-8 count as 1e-8.
+    """
+
+    name: str
+
+
+Step = Conv | Pool | Leaky | GlobalMax | GlobalStats
 
 
 @dataclass(frozen=True, eq=False)
 class Trunk:
-    """The float trunk: (n, 2560) windows to (n, 128) embeddings."""
+    """The float trunk: (n, 2560) windows to (n, 128 or 384) embeddings."""
 
     steps: tuple[Step, ...]
+
+    @property
+    def pooling(self) -> str:
+        """How the time axis ends: "max" or "max-mean-std"."""
+        return POOLINGS[isinstance(self.steps[-1], GlobalStats)]
+
+    @property
+    def embedding(self) -> int:
+        """Length of an embedding."""
+        return CHANNELS * (3 if self.pooling == "max-mean-std" else 1)
+
+    @property
+    def last_steps(self) -> int:
+        """How many steps of time the last convolution makes of a window."""
+        steps = WINDOW_SAMPLES
+        for step in self.steps:
+            if isinstance(step, Conv):
+                steps += sum(step.padding) - step.weight.shape[2] + 1
+            elif isinstance(step, Pool):
+                steps = (steps - POOL_SIZE) // POOL_STRIDE + 1
+        return steps
 
     @property
     def convs(self) -> tuple[Conv, ...]:
@@ -82,14 +120,17 @@ class Trunk:
 
 
 def make_trunk(arrays: Mapping[str, NDArray[np.generic]]) -> Trunk:
-    """Build the trunk from ``conv1.weight``, ``conv1.bias`` … ``conv6.bias``.
+    """Build the trunk from ``conv1.weight``, ``conv1.bias`` … ``conv6.bias``, ``padding`` and ``pooling``.
+
+    Without the last two it is that of Table 1: padded to "same", pooled by the maximum.
 
     Raises
     ------
     DataError
         When an array is missing, has another shape, or holds a value that is not finite.
     """
-    return Trunk(tuple(_steps(arrays)))
+    padding, pooling = _choice(arrays, "padding", PADDINGS), _choice(arrays, "pooling", POOLINGS)
+    return Trunk(tuple(_steps(arrays, padding, pooling)))
 
 
 def load_trunk(path: Path) -> Trunk:
@@ -112,16 +153,27 @@ def load_trunk(path: Path) -> Trunk:
         ) from error
 
 
-def _steps(arrays: Mapping[str, NDArray[np.generic]]) -> Iterator[Step]:
+def _choice(arrays: Mapping[str, NDArray[np.generic]], name: str, known: tuple[str, ...]) -> str:
+    said = str(arrays[name]) if name in arrays else known[0]
+    if said not in known:
+        raise DataError(f"The {name} {said!r} of the encoder is unknown.", why=f"Known: {', '.join(known)}.")
+    return said
+
+
+def _steps(arrays: Mapping[str, NDArray[np.generic]], padding: str, pooling: str) -> Iterator[Step]:
     for index, shape in enumerate(CONV_SHAPES, start=1):
         weight = _array(arrays, f"conv{index}.weight", shape)
         bias = _array(arrays, f"conv{index}.bias", shape[:1])
-        yield Conv(f"conv{index}", weight, bias)
+        taps = shape[2]
+        yield Conv(f"conv{index}", weight, bias, ((taps - 1) // 2, taps // 2) if padding == "same" else (0, 0))
         if index in _POOLED:
             yield Pool(f"pool{index}")
-        if index == len(CONV_SHAPES):
+        last = index == len(CONV_SHAPES)
+        if last and pooling == "max":
             yield GlobalMax(f"max{index}")
         yield Leaky(f"leaky{index}")
+        if last and pooling == "max-mean-std":
+            yield GlobalStats(f"stats{index}")
 
 
 def _array(arrays: Mapping[str, NDArray[np.generic]], name: str, shape: tuple[int, ...]) -> Float32Array:

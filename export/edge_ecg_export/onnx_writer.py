@@ -12,19 +12,31 @@ from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
 from .graph import (
-    EMBEDDING,
-    LAST_STEPS,
+    LEAST_VARIANCE,
     POOL_SIZE,
     POOL_STRIDE,
     SLOPE,
     WINDOW_SAMPLES,
     Conv,
     GlobalMax,
+    GlobalStats,
     Leaky,
     Pool,
     Trunk,
 )
-from .quantised import Affine, Digits, Grid, GridConv, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
+from .quantised import (
+    MAGNIFY,
+    Affine,
+    Digits,
+    Grid,
+    GridConv,
+    QConv,
+    QGlobalMax,
+    QGlobalStats,
+    QLeaky,
+    QPool,
+    QuantisedTrunk,
+)
 
 OPSET = 18
 IR_VERSION = 9
@@ -33,8 +45,8 @@ _BATCH = "n"
 
 
 def fp32_onnx(trunk: Trunk) -> bytes:
-    """Return the float trunk as an ONNX file: ``window`` (n, 2560) to ``embedding`` (n, 128)."""
-    graph = _Graph()
+    """Return the float trunk as an ONNX file: ``window`` (n, 2560) to ``embedding`` (n, d)."""
+    graph = _Graph(trunk.embedding)
     x = graph.image()
     for step in trunk.steps:
         match step:
@@ -46,7 +58,9 @@ def fp32_onnx(trunk: Trunk) -> bytes:
                 x = graph.add("GlobalMaxPool", [x], step.name)
             case Leaky():
                 x = graph.add("LeakyRelu", [x], step.name, alpha=SLOPE)
-    graph.add("Reshape", [x, graph.constant("flat_shape", [0, EMBEDDING])], OUTPUT_NAME)
+            case GlobalStats():
+                x = _stats(graph, step.name, x)
+    graph.flatten(x, OUTPUT_NAME)
     return graph.encode()
 
 
@@ -56,18 +70,15 @@ def int8_onnx(trunk: QuantisedTrunk) -> bytes:
     Every int8 step stands between DequantizeLinear and QuantizeLinear, which ONNX Runtime fuses into its
     integer kernels.
     """
-    graph = _Graph()
+    graph = _Graph(trunk.embedding)
     x = graph.image()
     for step in trunk.steps:
         name = step.name
         match step:
             case Grid():
                 if step.reach is not None:
-                    low = graph.constant(f"{name}.low", np.float32(-step.reach))
-                    high = graph.constant(f"{name}.high", np.float32(step.reach))
-                    x = graph.add("Clip", [x, low, high], f"{name}.clip")
-                magic = graph.constant(f"{name}.magic", np.float32(step.magic))
-                x = graph.add("Sub", [graph.add("Add", [x, magic], f"{name}.sum"), magic], name)
+                    x = graph.clip(name, x, -step.reach, step.reach)
+                x = graph.round(name, x, step)
             case GridConv():
                 x = graph.conv(step, x)
             case Pool():
@@ -84,22 +95,68 @@ def int8_onnx(trunk: QuantisedTrunk) -> bytes:
                 x = graph.add("MaxPool", [graph.dequantise(x, f"{name}.in", step.tensor)], name, **_POOL)
                 x = graph.quantise(x, name, step.tensor)
             case QLeaky():
-                x = graph.dequantise(x, f"{name}.in", step.source)
-                x = graph.add("LeakyRelu", [x], name, alpha=step.slope)
-                x = graph.quantise(x, name, step.target)
+                x = _leaky(graph, step, x)
             case QGlobalMax():
-                # A pool over all steps has an int8 kernel; GlobalMaxPool has none.
-                x = graph.dequantise(x, f"{name}.in", step.tensor)
-                x = graph.add("MaxPool", [x], name, kernel_shape=[1, LAST_STEPS], strides=[1, LAST_STEPS])
-                x = graph.dequantise(graph.quantise(x, name, step.tensor), f"{name}.out", step.tensor)
-    x = graph.add("Reshape", [x, graph.constant("flat_shape", [0, EMBEDDING])], "flat")
+                x = graph.largest(name, x, step.tensor, step.steps)
+            case QGlobalStats():
+                x = _whole_stats(graph, step, x)
+    x = graph.flatten(x, "flat")
     x = graph.add("Mul", [x, graph.constant("gain", trunk.gain)], "scaled")
-    x = graph.add("Add", [x, graph.constant("offset", trunk.offset)], "shifted")
-    graph.add("LeakyRelu", [x], OUTPUT_NAME, alpha=SLOPE)
+    maxima = isinstance(trunk.pool, QGlobalMax)
+    x = graph.add("Add", [x, graph.constant("offset", trunk.offset)], "shifted" if maxima else OUTPUT_NAME)
+    if maxima:
+        graph.add("LeakyRelu", [x], OUTPUT_NAME, alpha=SLOPE)
     return graph.encode()
 
 
 _POOL = {"kernel_shape": [1, POOL_SIZE], "strides": [1, POOL_STRIDE]}
+
+
+def _stats(graph: _Graph, name: str, x: str) -> str:
+    """Pool (n, 128, 1, steps) as (n, 384, 1, 1)."""
+    axis = graph.constant(f"{name}.axis", np.array([3]))
+    least = graph.constant(f"{name}.least", np.float32(LEAST_VARIANCE))
+    largest = graph.add("GlobalMaxPool", [x], f"{name}.max")
+    mean = graph.add("ReduceMean", [x, axis], f"{name}.mean")
+    rest = graph.add("Sub", [x, mean], f"{name}.rest")
+    square = graph.add("Mul", [rest, rest], f"{name}.square")
+    variance = graph.add("ReduceMean", [square, axis], f"{name}.mean_square")
+    variance = graph.add("Max", [variance, least], f"{name}.variance")
+    deviation = graph.add("Sqrt", [variance], f"{name}.std")
+    return graph.add("Concat", [largest, mean, deviation], name, axis=1)
+
+
+def _whole_stats(graph: _Graph, step: QGlobalStats, x: str) -> str:
+    """Pool int8 whole numbers (n, 128, 1, steps) as float (n, 384, 1, 1); sums are exact in any order."""
+    name = step.name
+    share = graph.constant(f"{name}.share", np.float32(step.share))
+    axis = graph.constant(f"{name}.axis", np.array([3]))
+    largest = graph.largest(f"{name}.max", x, step.leaky.source, step.steps)
+    largest = graph.add("LeakyRelu", [largest], f"{name}.max.leaky", alpha=SLOPE)
+    whole = graph.dequantise(_leaky(graph, step.leaky, x), f"{name}.whole", step.leaky.target)
+    total = graph.add("ReduceSum", [whole, axis], f"{name}.sum")
+    squares = graph.add("Mul", [whole, whole], f"{name}.square")
+    squares = graph.add("ReduceSum", [squares, axis], f"{name}.sum_square")
+    mean = graph.add("Mul", [total, share], f"{name}.mean")
+    square = graph.add("Mul", [squares, share], f"{name}.mean_square")
+    of_mean = graph.add("Mul", [mean, mean], f"{name}.square_mean")
+    variance = graph.add("Sub", [square, of_mean], f"{name}.difference")
+    zero = graph.constant(f"{name}.none", np.float32(0.0))
+    variance = graph.add("Max", [variance, zero], f"{name}.variance")
+    root, grid = graph.add("Sqrt", [variance], f"{name}.root"), step.root_grid
+    near = graph.round(f"{name}.near", root, grid)
+    beyond = graph.add("Sub", [variance, graph.add("Mul", [near, near], f"{name}.near2")], f"{name}.beyond")
+    magnify = graph.constant(f"{name}.magnify", np.float32(MAGNIFY))
+    beyond = graph.add("Mul", [beyond, magnify], f"{name}.beyond.magnified")
+    down = graph.clip(f"{name}.down", beyond, -grid.step, 0.0)
+    deviation = graph.add("Add", [near, down], f"{name}.std")
+    return graph.add("Concat", [largest, mean, deviation], name, axis=1)
+
+
+def _leaky(graph: _Graph, step: QLeaky, x: str) -> str:
+    x = graph.dequantise(x, f"{step.name}.in", step.source)
+    x = graph.add("LeakyRelu", [x], step.name, alpha=step.slope)
+    return graph.quantise(x, step.name, step.target)
 
 
 def _conv_attributes(step: Conv | GridConv | QConv) -> dict[str, list[int]]:
@@ -130,7 +187,8 @@ def _int8_weights(graph: _Graph, step: QConv) -> list[str]:
 class _Graph:
     """Collects nodes and constants; every value is named after the step that makes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, embedding: int) -> None:
+        self.embedding = embedding
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -143,6 +201,9 @@ class _Graph:
         shape = self.constant("image_shape", np.array([0, 1, 1, WINDOW_SAMPLES]))
         return self.add("Reshape", [INPUT_NAME, shape], "image")
 
+    def flatten(self, x: str, name: str) -> str:
+        return self.add("Reshape", [x, self.constant("flat_shape", [0, self.embedding])], name)
+
     def conv(self, step: Conv | GridConv, x: str) -> str:
         weight = self.constant(f"{step.name}.weight", step.weight[:, :, None, :])
         bias = self.constant(f"{step.name}.bias", step.bias)
@@ -151,6 +212,22 @@ class _Graph:
     def add(self, kind: str, inputs: list[str], output: str, **attributes: object) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
+
+    def clip(self, name: str, x: str, low: float, high: float) -> str:
+        bounds = [
+            self.constant(f"{name}.{side}", np.float32(bound)) for side, bound in (("low", low), ("high", high))
+        ]
+        return self.add("Clip", [x, *bounds], f"{name}.clip")
+
+    def round(self, name: str, x: str, grid: Grid) -> str:
+        magic = self.constant(f"{name}.magic", np.float32(grid.magic))
+        return self.add("Sub", [self.add("Add", [x, magic], f"{name}.sum"), magic], name)
+
+    def largest(self, name: str, x: str, tensor: Affine, steps: int) -> str:
+        """Maxima of int8 values, as float: a pool over all steps has an int8 kernel; GlobalMaxPool has none."""
+        x = self.dequantise(x, f"{name}.in", tensor)
+        x = self.add("MaxPool", [x], name, kernel_shape=[1, steps], strides=[1, steps])
+        return self.dequantise(self.quantise(x, name, tensor), f"{name}.out", tensor)
 
     def quantise(self, value: str, name: str, tensor: Affine) -> str:
         return self.add("QuantizeLinear", [value, *self._affine(f"{name}.q", tensor)], f"{name}.int8")
@@ -169,7 +246,7 @@ class _Graph:
 
     def encode(self) -> bytes:
         given = helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, [_BATCH, WINDOW_SAMPLES])
-        made = helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [_BATCH, EMBEDDING])
+        made = helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, [_BATCH, self.embedding])
         graph = helper.make_graph(self.nodes, "trunk", [given], [made], self.constants)
         model = helper.make_model(
             graph,

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .calibrate import Calibration
-from .graph import Conv, GlobalMax, Leaky, Pool, Trunk
+from .graph import Conv, GlobalMax, GlobalStats, Leaky, Pool, Trunk
 from .quantised import (
     Affine,
     Digits,
@@ -21,12 +21,13 @@ from .quantised import (
     GridConv,
     QConv,
     QGlobalMax,
+    QGlobalStats,
     QLeaky,
     QPool,
     QStep,
     QuantisedTrunk,
 )
-from .reference import FloatArray, int8_maxima
+from .reference import FloatArray, int8_pooled
 
 # The window in steps of 1/8 of the trimmed standard deviation: it saturates beyond ±16.
 WINDOW_DIGITS = Digits("digits", Affine(2.0**-3, 0), (32, 8, 2))
@@ -36,6 +37,12 @@ ACTIVATION_DIGITS = Digits("digits", Affine(2.0**-7, -86), (16,))
 # Before a LeakyReLU, and maxima: ±1. Behind it: steps of 256/425 of that, a sixth of the range negative.
 UNIT = Affine(2.0**-7, 0)
 LEAKY_POSITIVE, LEAKY_NEGATIVE, LEAKY_ZERO = 425, 85, -85
+
+# Before and behind the last LeakyReLU where means are pooled. Behind it a step is exactly 1; before it, a
+# little less than 1, so that multipliers of 255 and 51 leave positive values as they are and take a fifth of
+# negative ones.
+WHOLE_POSITIVE, WHOLE_NEGATIVE = 255, 51
+WHOLE_SOURCE = Affine(float(np.float32(255.0 / 256.0 / (1.0 - 4e-6))), 0)
 
 WEIGHT_MAX = 127
 
@@ -59,11 +66,12 @@ def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> Qu
     float_convs:
         How many leading convolutions compute on integers in float32: 0, 2 or 4 (whole blocks).
     """
-    low, high = calibration.maxima()
-    centre = (low + high) / 2.0
     divisors = _divisors(trunk, calibration, float_convs)
-    last = trunk.convs[-1].name
-    divisors[last] = (high - low) / 2.0 / UNIT.high
+    last, shift = trunk.convs[-1].name, np.zeros(trunk.embedding)
+    if trunk.pooling == "max":
+        low, high = calibration.maxima(f"max{len(trunk.convs)}")
+        shift = (low + high) / 2.0
+        divisors[last] = (high - low) / 2.0 / UNIT.high
     steps: list[QStep] = [WINDOW_GRID if float_convs else WINDOW_DIGITS]
     reach, previous, conv_name = WINDOW_REACH, np.ones(1), ""
     named: dict[str, FloatArray] = {}
@@ -74,23 +82,31 @@ def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> Qu
                 conv_name = step.name
                 divisor = divisors[conv_name]
                 weight = step.weight * previous[None, :, None] / divisor[:, None, None]
-                bias = (step.bias - (centre if conv_name == last else 0.0)) / divisor
+                bias = (step.bias - (shift if _is_maximised(trunk, step) else 0.0)) / divisor
                 if isinstance(before, Grid):
-                    steps.append(_grid_conv(conv_name, weight, bias, before.step, reach))
+                    steps.append(_grid_conv(step, weight, bias, before.step, reach))
                 else:
-                    steps.append(_int8_conv(conv_name, weight, bias, before))
+                    target = WHOLE_SOURCE if conv_name == last and trunk.pooling != "max" else UNIT
+                    steps.append(_int8_conv(step, weight, bias, before, target))
                 previous, reach = divisor, 1.0
             case Pool():
                 steps.append(QPool(step.name, UNIT) if isinstance(before, QConv) else step)
             case GlobalMax():
-                steps.append(QGlobalMax(step.name, UNIT))
+                steps.append(QGlobalMax(step.name, UNIT, trunk.last_steps))
+            case GlobalStats():
+                whole = QLeaky(f"{step.name}.leaky", WHOLE_SOURCE, 0, WHOLE_POSITIVE, WHOLE_NEGATIVE)
+                steps.append(QGlobalStats(step.name, whole, trunk.last_steps))
             case Leaky() if conv_name != last:
                 steps.extend(_leaky(step, before, is_last_float=conv_name == f"conv{float_convs}"))
-        named[step.name] = divisors[conv_name]
-    draft = QuantisedTrunk(
-        tuple(steps), np.ones(len(centre), np.float32), np.zeros(len(centre), np.float32), named, centre
-    )
-    return _correct_output(draft, calibration)
+        pooled = isinstance(step, GlobalStats)
+        named[step.name] = np.tile(divisors[conv_name], 3) if pooled else divisors[conv_name]
+    ones, zeros = np.ones(trunk.embedding, np.float32), np.zeros(trunk.embedding, np.float32)
+    return _correct_output(QuantisedTrunk(tuple(steps), ones, zeros, named, shift), calibration)
+
+
+def _is_maximised(trunk: Trunk, conv: Conv) -> bool:
+    """Whether nothing but the global maximum sees what a convolution makes."""
+    return conv is trunk.convs[-1] and trunk.pooling == "max"
 
 
 def _divisors(trunk: Trunk, calibration: Calibration, float_convs: int) -> dict[str, FloatArray]:
@@ -102,6 +118,8 @@ def _divisors(trunk: Trunk, calibration: Calibration, float_convs: int) -> dict[
         full_scale = UNIT.high if index > float_convs else 1.0
         if index == float_convs:
             full_scale = ACTIVATION_DIGITS.tensor.high
+        if index == len(trunk.convs):
+            full_scale = WHOLE_SOURCE.high
         divisors[conv] = reach / full_scale
     return divisors
 
@@ -116,18 +134,21 @@ def _seen(trunk: Trunk) -> list[tuple[str, str]]:
     return pairs
 
 
-def _grid_conv(name: str, weight: FloatArray, bias: FloatArray, input_step: float, reach: float) -> GridConv:
+def _grid_conv(conv: Conv, weight: FloatArray, bias: FloatArray, input_step: float, reach: float) -> GridConv:
     """Round weights to powers of two that are as fine as exact float32 sums allow."""
     magnitudes = np.abs(weight).sum(axis=(1, 2)) * reach / input_step
     steps = 2.0 ** np.ceil(np.log2(np.maximum(magnitudes, 1e-30) / MAGNITUDE_SUM))
     rounded = np.rint(weight / steps[:, None, None]) * steps[:, None, None]
     bias_steps = steps * input_step
     return GridConv(
-        name, rounded.astype(np.float32), (np.rint(bias / bias_steps) * bias_steps).astype(np.float32)
+        conv.name,
+        rounded.astype(np.float32),
+        (np.rint(bias / bias_steps) * bias_steps).astype(np.float32),
+        conv.padding,
     )
 
 
-def _int8_conv(name: str, weight: FloatArray, bias: FloatArray, before: QStep) -> QConv:
+def _int8_conv(conv: Conv, weight: FloatArray, bias: FloatArray, before: QStep, target: Affine) -> QConv:
     assert isinstance(before, Digits | QLeaky)
     source = before.tensor if isinstance(before, Digits) else before.target
     peaks = np.abs(weight).max(axis=(1, 2))
@@ -141,12 +162,13 @@ def _int8_conv(name: str, weight: FloatArray, bias: FloatArray, before: QStep) -
         rest = rest - parts[-1] * gain
     bias_scales = np.float32(source.scale) * scales
     return QConv(
-        name,
+        conv.name,
         np.concatenate(parts, axis=1).astype(np.int8),
         scales,
         np.rint(bias / bias_scales).astype(np.int32),
+        conv.padding,
         source,
-        UNIT,
+        target,
     )
 
 
@@ -160,13 +182,12 @@ def _leaky(step: Leaky, before: QStep, *, is_last_float: bool) -> list[QStep]:
 def _correct_output(draft: QuantisedTrunk, calibration: Calibration) -> QuantisedTrunk:
     """Set gain and offset so that each feature is right on average.
 
-    The maximum of values with rounding noise is a little too large; the mean over the calibration windows,
-    without the outermost ones (they may saturate), takes that out.
+    The maximum of values with rounding noise is a little too large, and so is their deviation; the mean over
+    the calibration windows, without the outermost ones (they may saturate), takes that out.
     """
-    stand_for = draft.maximum.tensor.dequantise(int8_maxima(draft, calibration.windows)).astype(np.float64)
-    values = stand_for * draft.divisors[draft.maximum.name] + draft.shift
-    errors = np.sort(calibration.highs[draft.maximum.name] - values, axis=0)
+    pooled, gain = draft.pool.name, draft.divisors[draft.pool.name]
+    values = int8_pooled(draft, calibration.windows).astype(np.float64) * gain + draft.shift
+    errors = np.sort(calibration.pooled(pooled) - values, axis=0)
     cut = int(_TRIM * len(errors))
     offset = draft.shift + errors[cut : len(errors) - cut].mean(axis=0)
-    gain = draft.divisors[draft.maximum.name]
     return replace(draft, gain=gain.astype(np.float32), offset=offset.astype(np.float32))

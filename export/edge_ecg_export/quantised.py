@@ -19,8 +19,15 @@ LeakyReLU. XNNPACK computes ``(x * m + 128) >> 8`` with one integer multiplier a
 negative x); ONNX Runtime computes in float and rounds half to even. With k and m odd a tie can only arise at
 |x| = 128, and both factors stand in the files a few millionths off, so that a tie falls the same way in both.
 
-The output. Each feature is quantised over its own range of *maxima* (a smaller value never is a global
-maximum), and brought back by a float product and sum; its LeakyReLU is computed in float.
+The output, pooled by maxima. Each feature is quantised over its own range of *maxima* (a smaller value never
+is a global maximum), and brought back by a float product and sum; its LeakyReLU is computed in float.
+
+The output, pooled by maxima, means and deviations. The maximum is taken in front of the last LeakyReLU, where
+negative values have five times the resolution. Behind it a step is 1, so that int8 values stand for whole
+numbers from -25 to 127; over 591 steps of time even the squares of such numbers sum to less than 2^24, where
+float32 additions are exact in any order. What follows is one rounded float32 operation after the other, the
+same in all engines; all but the square root, which some approximate. So a deviation is brought down to a
+multiple of 1/32 whose square is not above the variance: squares of such numbers are exact.
 """
 
 from __future__ import annotations
@@ -40,6 +47,9 @@ Int32Array = NDArray[np.int32]
 QMIN, QMAX = -128, 127
 UNITY = 256
 _TIE_BREAK = 4e-6
+
+# The smallest difference of a variance and a square of float32 numbers, times this, is more than any step.
+MAGNIFY = 2.0**60
 
 
 @dataclass(frozen=True)
@@ -95,16 +105,12 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class GridConv:
-    """A float convolution whose weights and bias are multiples of powers of two."""
+    """A float convolution whose weights and bias are multiples of powers of two; padding as in ``Conv``."""
 
     name: str
     weight: Float32Array
     bias: Float32Array
-
-    @property
-    def padding(self) -> tuple[int, int]:
-        """Zeros on the left and on the right."""
-        return _same(self.weight.shape[2])
+    padding: tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +125,8 @@ class QConv:
         (outputs,) float32.
     bias:
         (outputs,) int32 in units of ``source.scale * weight_scales``.
+    padding:
+        Zero points on the left and on the right.
     source, target:
         Of its input and of its output.
     """
@@ -127,13 +135,9 @@ class QConv:
     weight: Int8Array
     weight_scales: Float32Array
     bias: Int32Array
+    padding: tuple[int, int]
     source: Affine
     target: Affine
-
-    @property
-    def padding(self) -> tuple[int, int]:
-        """Zero points on the left and on the right."""
-        return _same(self.weight.shape[2])
 
     @property
     def bias_scales(self) -> Float32Array:
@@ -185,13 +189,45 @@ class QLeaky:
 
 @dataclass(frozen=True)
 class QGlobalMax:
-    """The maximum over all steps; int8 in, the same int8 out."""
+    """The maximum over all ``steps``; int8 in, the same int8 out."""
 
     name: str
     tensor: Affine
+    steps: int
 
 
-QStep = Grid | GridConv | Pool | Leaky | Digits | QConv | QPool | QLeaky | QGlobalMax
+@dataclass(frozen=True)
+class QGlobalStats:
+    """A LeakyReLU to int8 values whose scale is 1; their maxima, means and standard deviations in float32.
+
+    Attributes
+    ----------
+    leaky:
+        From the convolution's output to whole numbers.
+    steps:
+        How many there are in time.
+    """
+
+    name: str
+    leaky: QLeaky
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.leaky.target != Affine(1.0, 0) or self.steps * QMAX**2 >= 2**24:
+            raise ValueError(f"sums over {self.steps} values of {self.leaky.target} would not be exact")
+
+    @property
+    def root_grid(self) -> Grid:
+        """The multiples that a standard deviation is brought down to; below 128 they have 12 bits."""
+        return Grid(f"{self.name}.std", 2.0**-5)
+
+    @property
+    def share(self) -> float:
+        """What one step counts in a mean; a float32 value."""
+        return float(np.float32(1.0 / self.steps))
+
+
+QStep = Grid | GridConv | Pool | Leaky | Digits | QConv | QPool | QLeaky | QGlobalMax | QGlobalStats
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,11 +239,12 @@ class QuantisedTrunk:
     steps:
         In order, named as in the float trunk.
     gain, offset:
-        (128,): the embedding is ``leaky(dequantised maximum * gain + offset)``, in float32.
+        (d,): the embedding is ``pooled * gain + offset`` in float32, and for maxima its LeakyReLU; maxima
+        alone are pooled before the LeakyReLU.
     divisors:
         Step name to (channels,): a channel stands for the float trunk's value divided by this.
     shift:
-        (128,): what was taken from conv6's outputs before that division.
+        (128,): what was taken from conv6's outputs before that division; 0 unless maxima alone are pooled.
     """
 
     steps: tuple[QStep, ...]
@@ -217,10 +254,15 @@ class QuantisedTrunk:
     shift: NDArray[np.float64]
 
     @property
-    def maximum(self) -> QGlobalMax:
+    def embedding(self) -> int:
+        """Length of an embedding."""
+        return len(self.gain)
+
+    @property
+    def pool(self) -> QGlobalMax | QGlobalStats:
         """The last step."""
         last = self.steps[-1]
-        assert isinstance(last, QGlobalMax)
+        assert isinstance(last, QGlobalMax | QGlobalStats)
         return last
 
 
@@ -228,7 +270,3 @@ def to_int8(values: NDArray[np.generic]) -> Int8Array:
     """Saturate whole numbers of any type."""
     saturated: Int8Array = np.clip(values, QMIN, QMAX).astype(np.int8)
     return saturated
-
-
-def _same(taps: int) -> tuple[int, int]:
-    return (taps - 1) // 2, taps // 2

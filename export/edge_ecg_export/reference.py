@@ -13,8 +13,21 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .graph import POOL_SIZE, POOL_STRIDE, SLOPE, Conv, GlobalMax, Leaky, Pool, Step, Trunk
+from .graph import (
+    LEAST_VARIANCE,
+    POOL_SIZE,
+    POOL_STRIDE,
+    SLOPE,
+    Conv,
+    GlobalMax,
+    GlobalStats,
+    Leaky,
+    Pool,
+    Step,
+    Trunk,
+)
 from .quantised import (
+    MAGNIFY,
     UNITY,
     Digits,
     Float32Array,
@@ -23,6 +36,7 @@ from .quantised import (
     Int8Array,
     QConv,
     QGlobalMax,
+    QGlobalStats,
     QLeaky,
     QPool,
     QuantisedTrunk,
@@ -50,19 +64,22 @@ def float_step(step: Step, x: FloatArray) -> FloatArray:
             return _pool(x)
         case GlobalMax():
             return np.asarray(x.max(axis=1, keepdims=True))
+        case GlobalStats():
+            deviation = np.sqrt(np.maximum(x.var(axis=1), LEAST_VARIANCE))
+            return np.concatenate([x.max(axis=1), x.mean(axis=1), deviation])[:, None]
         case Leaky():
             return np.where(x >= 0, x, SLOPE * x)
 
 
 def float_embedding(trunk: Trunk, windows: NDArray[np.floating]) -> FloatArray:
-    """Embed (n, 2560) windows as (n, 128) in float64."""
+    """Embed (n, 2560) windows as (n, d) in float64."""
     return np.stack([_last(float_steps(trunk, window))[:, 0] for window in windows])
 
 
 def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield each step's name and output (channels, steps) for one window (2560,).
 
-    Outputs are int8 from the digits on, float32 before.
+    Outputs are int8 from the digits on, float32 before, and float32 again where means are pooled.
     """
     x: NDArray[Any] = np.asarray(window, dtype=np.float32)[None, :]
     for step in trunk.steps:
@@ -75,7 +92,7 @@ def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[
                 sums = correlate(np.pad(x, ((0, 0), step.padding)), step.weight)
                 x = (sums + step.bias[:, None]).astype(np.float32)
             case Leaky():
-                x = np.where(x >= 0, x, x * np.float32(SLOPE))
+                x = _float_leaky(x)
             case Digits():
                 x = _digits(step, x)
             case QConv():
@@ -84,25 +101,25 @@ def int8_steps(trunk: QuantisedTrunk, window: NDArray[np.floating]) -> Iterator[
                 x = _pool(x)
             case QGlobalMax():
                 x = x.max(axis=1, keepdims=True)
+            case QGlobalStats():
+                x = _stats(step, x)[:, None]
             case QLeaky():
                 x = _leaky(step, x)
         yield step.name, x
 
 
-def int8_maxima(trunk: QuantisedTrunk, windows: NDArray[np.floating]) -> Int8Array:
-    """Return the int8 global maxima (n, 128) of (n, 2560) windows."""
-    return np.stack([_last(int8_steps(trunk, window))[:, 0] for window in windows])
-
-
-def finish(trunk: QuantisedTrunk, maxima: Int8Array) -> Float32Array:
-    """Int8 maxima (n, 128) to float32 embeddings (n, 128)."""
-    values = trunk.maximum.tensor.dequantise(maxima) * trunk.gain + trunk.offset
-    return np.where(values >= 0, values, values * np.float32(SLOPE)).astype(np.float32)
+def int8_pooled(trunk: QuantisedTrunk, windows: NDArray[np.floating]) -> Float32Array:
+    """Return what the last step pools of (n, 2560) windows, (n, d) float32, before gain and offset."""
+    pooled = np.stack([_last(int8_steps(trunk, window))[:, 0] for window in windows])
+    return trunk.pool.tensor.dequantise(pooled) if isinstance(trunk.pool, QGlobalMax) else pooled
 
 
 def int8_embedding(trunk: QuantisedTrunk, windows: NDArray[np.floating]) -> Float32Array:
-    """Embed (n, 2560) windows as (n, 128) float32, as the engines do."""
-    return finish(trunk, int8_maxima(trunk, windows))
+    """Embed (n, 2560) windows as (n, d) float32, as the engines do."""
+    values = int8_pooled(trunk, windows) * trunk.gain + trunk.offset
+    if isinstance(trunk.pool, QGlobalMax):
+        values = _float_leaky(values)
+    return values.astype(np.float32)
 
 
 def correlate(padded: NDArray[np.generic], weight: NDArray[np.generic]) -> FloatArray:
@@ -141,6 +158,22 @@ def _convolve(step: QConv, x: Int8Array) -> Int8Array:
     accumulators = correlate(np.pad(centred, ((0, 0), step.padding)), step.weight) + step.bias[:, None]
     steps = np.rint(accumulators.astype(np.float32) * step.multipliers[:, None])
     return to_int8(steps + step.target.zero_point)
+
+
+def _float_leaky(x: Float32Array) -> Float32Array:
+    return np.where(x >= 0, x, x * np.float32(SLOPE))
+
+
+def _stats(step: QGlobalStats, x: Int8Array) -> Float32Array:
+    """One float32 operation after the other, as in the files; the sums are exact."""
+    largest = _float_leaky(step.leaky.source.dequantise(x.max(axis=1)))
+    whole = _leaky(step.leaky, x).astype(np.float32)
+    mean, square = (each.sum(axis=1) * np.float32(step.share) for each in (whole, whole * whole))
+    variance = np.maximum(square - mean * mean, np.float32(0.0))
+    grid = step.root_grid
+    near = (np.sqrt(variance) + np.float32(grid.magic)) - np.float32(grid.magic)
+    beyond = (variance - near * near) * np.float32(MAGNIFY)
+    return np.concatenate([largest, mean, near + np.clip(beyond, np.float32(-grid.step), np.float32(0.0))])
 
 
 def _leaky(step: QLeaky, x: Int8Array) -> Int8Array:

@@ -17,18 +17,31 @@ from numpy.typing import NDArray
 from edge_ecg.errors import UsageError
 
 from .graph import (
-    EMBEDDING,
+    LEAST_VARIANCE,
     POOL_SIZE,
     POOL_STRIDE,
     SLOPE,
     WINDOW_SAMPLES,
     Conv,
     GlobalMax,
+    GlobalStats,
     Leaky,
     Pool,
     Trunk,
 )
-from .quantised import Affine, Digits, Grid, GridConv, QConv, QGlobalMax, QLeaky, QPool, QuantisedTrunk
+from .quantised import (
+    MAGNIFY,
+    Affine,
+    Digits,
+    Grid,
+    GridConv,
+    QConv,
+    QGlobalMax,
+    QGlobalStats,
+    QLeaky,
+    QPool,
+    QuantisedTrunk,
+)
 
 SCHEMA_MODULE = "ai_edge_litert.schema_py_generated"
 SCHEMA_VERSION = 3
@@ -38,7 +51,7 @@ _LAST_DEPRECATED_CODE = 127  # PLACEHOLDER_FOR_GREATER_OP_CODES
 
 
 def fp32_tflite(trunk: Trunk) -> bytes:
-    """Return the float trunk as a TFLite file: ``window`` (1, 2560) to ``embedding`` (1, 128)."""
+    """Return the float trunk as a TFLite file: ``window`` (1, 2560) to ``embedding`` (1, d)."""
     graph = _Graph()
     x = graph.image(graph.input())
     for step in trunk.steps:
@@ -46,7 +59,7 @@ def fp32_tflite(trunk: Trunk) -> bytes:
             case Conv():
                 weight = graph.constant(f"{step.name}.weight", _ohwi(step.weight))
                 bias = graph.constant(f"{step.name}.bias", step.bias)
-                x = graph.conv(step.name, x, weight, bias)
+                x = graph.conv(step, x, weight, bias)
             case Pool():
                 x = graph.pool(step.name, x)
             case GlobalMax():
@@ -54,6 +67,8 @@ def fp32_tflite(trunk: Trunk) -> bytes:
             case Leaky():
                 last = step is trunk.steps[-1]
                 x = graph.leaky(OUTPUT_NAME if last else step.name, x, SLOPE)
+            case GlobalStats():
+                x = _stats(graph, step.name, x)
     return graph.encode(x)
 
 
@@ -65,12 +80,11 @@ def int8_tflite(trunk: QuantisedTrunk) -> bytes:
         match step:
             case Grid():
                 if step.reach is not None:
-                    x = graph.clip(f"{step.name}.clip", x, step.reach)
-                magic = graph.constant(f"{step.name}.magic", np.array([step.magic], np.float32))
-                x = graph.subtract(step.name, graph.add(f"{step.name}.sum", x, magic), magic)
+                    x = graph.clip(f"{step.name}.clip", x, -step.reach, step.reach)
+                x = graph.round(step.name, x, step)
             case GridConv():
                 weight = graph.constant(f"{step.name}.weight", _ohwi(step.weight))
-                x = graph.conv(step.name, x, weight, graph.constant(f"{step.name}.bias", step.bias))
+                x = graph.conv(step, x, weight, graph.constant(f"{step.name}.bias", step.bias))
             case Pool():
                 x = graph.pool(step.name, x)
             case Leaky():
@@ -80,17 +94,52 @@ def int8_tflite(trunk: QuantisedTrunk) -> bytes:
             case QConv():
                 weight = graph.constant(f"{step.name}.weight", _ohwi(step.weight), step.weight_scales)
                 bias = graph.constant(f"{step.name}.bias", step.bias, step.bias_scales)
-                x = graph.conv(step.name, x, weight, bias, step.target)
+                x = graph.conv(step, x, weight, bias, step.target)
             case QPool():
                 x = graph.pool(step.name, x, step.tensor)
             case QGlobalMax():
-                x = graph.global_max(step.name, x, step.tensor)
+                x = graph.dequantise("maxima", graph.global_max(step.name, x, step.tensor))
+            case QGlobalStats():
+                x = _whole_stats(graph, step, x)
             case QLeaky():
                 x = graph.leaky(step.name, x, step.slope, step.target)
-    x = graph.dequantise("maxima", x)
+    maxima = isinstance(trunk.pool, QGlobalMax)
     x = graph.multiply("scaled", x, graph.constant("gain", trunk.gain[None]))
-    x = graph.add("shifted", x, graph.constant("offset", trunk.offset[None]))
-    return graph.encode(graph.leaky(OUTPUT_NAME, x, SLOPE))
+    x = graph.add("shifted" if maxima else OUTPUT_NAME, x, graph.constant("offset", trunk.offset[None]))
+    return graph.encode(graph.leaky(OUTPUT_NAME, x, SLOPE) if maxima else x)
+
+
+def _stats(graph: _Graph, name: str, x: int) -> int:
+    """Pool (1, 1, steps, 128) as (1, 384)."""
+    largest = graph.global_max(f"{name}.max", x)
+    mean = graph.reduce("MEAN", f"{name}.mean", x)
+    # Kept as (1, 1, 1, 128) beside the flat one, to be taken from all steps.
+    rest = graph.subtract(f"{name}.rest", x, graph.reduce("MEAN", f"{name}.mean.kept", x, keep=True))
+    variance = graph.reduce("MEAN", f"{name}.mean_square", graph.multiply(f"{name}.square", rest, rest))
+    deviation = graph.root(f"{name}.std", graph.at_least(f"{name}.variance", variance, LEAST_VARIANCE))
+    return graph.concatenate(OUTPUT_NAME, [largest, mean, deviation])
+
+
+def _whole_stats(graph: _Graph, step: QGlobalStats, x: int) -> int:
+    """Pool int8 whole numbers (1, 1, steps, 128) as float (1, 384); sums are exact in any order."""
+    name = step.name
+    share = graph.constant(f"{name}.share", np.array([step.share], np.float32))
+    largest = graph.global_max(f"{name}.max", x, step.leaky.source)
+    largest = graph.leaky(f"{name}.max.leaky", graph.dequantise(f"{name}.max.float", largest), SLOPE)
+    whole = graph.leaky(step.leaky.name, x, step.leaky.slope, step.leaky.target)
+    whole = graph.dequantise(f"{name}.whole", whole)
+    total = graph.reduce("SUM", f"{name}.sum", whole)
+    squares = graph.reduce("SUM", f"{name}.sum_square", graph.multiply(f"{name}.square", whole, whole))
+    mean = graph.multiply(f"{name}.mean", total, share)
+    square = graph.multiply(f"{name}.mean_square", squares, share)
+    variance = graph.subtract(f"{name}.difference", square, graph.multiply(f"{name}.square_mean", mean, mean))
+    variance = graph.at_least(f"{name}.variance", variance, 0.0)
+    grid, magnify = step.root_grid, graph.constant(f"{name}.magnify", np.array([MAGNIFY], np.float32))
+    near = graph.round(f"{name}.near", graph.root(f"{name}.root", variance), grid)
+    beyond = graph.subtract(f"{name}.beyond", variance, graph.multiply(f"{name}.near2", near, near))
+    beyond = graph.multiply(f"{name}.beyond.magnified", beyond, magnify)
+    down = graph.clip(f"{name}.down", beyond, -grid.step, 0.0)
+    return graph.concatenate(name, [largest, mean, graph.add(f"{name}.std", near, down)])
 
 
 def _digits(graph: _Graph, step: Digits, x: int) -> int:
@@ -140,11 +189,15 @@ class _Graph:
         target = self.constant("image_shape", np.array(shape, np.int32))
         return self._operator("RESHAPE", 1, [x, target], self.tensor("image", shape), "Reshape", options)
 
-    def conv(self, name: str, x: int, weight: int, bias: int, target: Affine | None = None) -> int:
+    def conv(
+        self, step: Conv | GridConv | QConv, x: int, weight: int, bias: int, target: Affine | None = None
+    ) -> int:
         options = self.schema.Conv2DOptionsT()
-        options.padding = self.schema.Padding.SAME
+        options.padding = self.schema.Padding.SAME if any(step.padding) else self.schema.Padding.VALID
         options.strideW = options.strideH = options.dilationWFactor = options.dilationHFactor = 1
-        y = self.tensor(name, (1, 1, self._steps(x), self._shape(weight)[0]), target)
+        outputs, _, taps, _ = self._shape(weight)
+        steps = self._steps(x) + sum(step.padding) - taps + 1
+        y = self.tensor(step.name, (1, 1, steps, outputs), target)
         return self._operator("CONV_2D", 3 if target else 1, [x, weight, bias], y, "Conv2D", options)
 
     def pool(self, name: str, x: int, target: Affine | None = None) -> int:
@@ -157,11 +210,29 @@ class _Graph:
         return self._operator("MAX_POOL_2D", 2 if target else 1, [x], y, "Pool2D", options)
 
     def global_max(self, name: str, x: int, target: Affine | None = None) -> int:
+        return self.reduce("REDUCE_MAX", name, x, target)
+
+    def reduce(
+        self, kind: str, name: str, x: int, target: Affine | None = None, *, keep: bool = False
+    ) -> int:
+        """Reduce time; ``keep`` its axes with one step each."""
         options = self.schema.ReducerOptionsT()
-        options.keepDims = False
+        options.keepDims = keep
         axes = self.constant("time_axes", np.array([1, 2], np.int32))
-        y = self.tensor(name, (1, EMBEDDING), target)
-        return self._operator("REDUCE_MAX", 2 if target else 1, [x, axes], y, "Reducer", options)
+        channels = self._shape(x)[-1]
+        y = self.tensor(name, (1, 1, 1, channels) if keep else (1, channels), target)
+        return self._operator(kind, 2 if target else 1, [x, axes], y, "Reducer", options)
+
+    def root(self, name: str, x: int) -> int:
+        return self._operator("SQRT", 1, [x], self.tensor(name, self._shape(x)), "NONE", None)
+
+    def at_least(self, name: str, x: int, bound: float) -> int:
+        return self._bound("MAXIMUM", name, x, bound)
+
+    def _bound(self, kind: str, name: str, x: int, bound: float) -> int:
+        limit = self.constant(f"{name}.limit", np.array([bound], np.float32))
+        options = self.schema.MaximumMinimumOptionsT()
+        return self._elementwise(kind, name, x, limit, "MaximumMinimum", options)
 
     def leaky(self, name: str, x: int, slope: float, target: Affine | None = None) -> int:
         options = self.schema.LeakyReluOptionsT()
@@ -186,19 +257,18 @@ class _Graph:
     def add(self, name: str, a: int, b: int) -> int:
         return self._elementwise("ADD", name, a, b, "Add", self.schema.AddOptionsT())
 
-    def clip(self, name: str, x: int, reach: float) -> int:
-        """Saturate at plus and minus ``reach``."""
-        for kind, bound in (("MINIMUM", reach), ("MAXIMUM", -reach)):
-            label = f"{name}.{kind.lower()}"
-            limit = self.constant(f"{label}.limit", np.array([bound], np.float32))
-            options = self.schema.MaximumMinimumOptionsT()
-            x = self._elementwise(kind, label, x, limit, "MaximumMinimum", options)
-        return x
+    def clip(self, name: str, x: int, low: float, high: float) -> int:
+        return self.at_least(f"{name}.maximum", self._bound("MINIMUM", f"{name}.minimum", x, high), low)
+
+    def round(self, name: str, x: int, grid: Grid) -> int:
+        magic = self.constant(f"{name}.magic", np.array([grid.magic], np.float32))
+        return self.subtract(name, self.add(f"{name}.sum", x, magic), magic)
 
     def concatenate(self, name: str, parts: list[int]) -> int:
         options = self.schema.ConcatenationOptionsT()
-        options.axis = 3
-        shape = (*self._shape(parts[0])[:3], sum(self._shape(part)[3] for part in parts))
+        *before, _ = self._shape(parts[0])
+        options.axis = len(before)
+        shape = (*before, sum(self._shape(part)[-1] for part in parts))
         return self._operator("CONCATENATION", 1, parts, self.tensor(name, shape), "Concatenation", options)
 
     def constant(
@@ -267,8 +337,9 @@ class _Graph:
         operator = self.schema.OperatorT()
         operator.opcodeIndex = self.codes.index(code)
         operator.inputs, operator.outputs = inputs, [output]
-        operator.builtinOptionsType = getattr(self.schema.BuiltinOptions, f"{options_name}Options")
-        operator.builtinOptions = options
+        if options is not None:
+            operator.builtinOptionsType = getattr(self.schema.BuiltinOptions, f"{options_name}Options")
+            operator.builtinOptions = options
         self.operators.append(operator)
         return output
 

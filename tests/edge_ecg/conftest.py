@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -215,3 +216,34 @@ def cut() -> BlockCutter:
         return blocks
 
     return make
+
+
+PERSONAL_FEATURES = ("log_heart_rate", "log_sdnn")
+
+
+@pytest.fixture(scope="session")
+def personal_bundle_path(
+    tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, bundle_files: dict[str, bytes]
+) -> Path:
+    """As ``bundle_path``, but ``stress`` sees interval features and has a personal head."""
+    task = TaskSpec(
+        ("rest", "stress"),
+        "heads/stress.npz",
+        features=PERSONAL_FEATURES,
+        personal_head="heads/stress.personal.npz",
+    )
+    inputs = 128 + len(PERSONAL_FEATURES)
+    heads = {
+        "heads/stress.npz": head_bytes(random_head(5, inputs=inputs)),
+        "heads/stress.personal.npz": head_bytes(random_head(6, inputs=inputs)),
+    }
+    path = tmp_path_factory.mktemp("bundle") / "personal.ecgb"
+    spec = replace(manifest, name="personal", tasks={**manifest.tasks, "stress": task})
+    write_bundle(path, spec, bundle_files | heads)
+    return path
+
+
+@pytest.fixture(scope="session")
+def personal_model(personal_bundle_path: Path) -> Model:
+    """The untrained model with a personal head, opened."""
+    return load_model(personal_bundle_path)

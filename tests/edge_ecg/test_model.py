@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import edge_ecg
 from edge_ecg.bundle import Golden, Manifest, TaskSpec, bundle_bytes, read_bundle, write_bundle
 from edge_ecg.errors import BundleError
-from edge_ecg.heads import MlpHead
+from edge_ecg.heads import MlpHead, interval_features
 from edge_ecg.model import Model, bundled, load_model
+
+Heart = Callable[..., NDArray[np.float64]]
+
+
+def random_head(seed: int, inputs: int) -> MlpHead:
+    rng = np.random.default_rng(seed)
+    return MlpHead(
+        rng.normal(size=inputs), rng.uniform(0.5, 2, inputs), [rng.normal(0, 0.05, (inputs, 1))], [[0.1]]
+    )
+
+
+def saved(head: MlpHead) -> bytes:
+    stream = io.BytesIO()
+    head.save(stream)
+    return stream.getvalue()
 
 
 def test_all_tasks_are_answered_from_one_encoder_pass(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,11 +77,78 @@ def test_a_head_that_does_not_fit_the_labels_is_refused(
 
 
 def test_a_head_of_another_width_is_refused(manifest: Manifest, bundle_files: dict[str, bytes]) -> None:
-    stream = io.BytesIO()
-    MlpHead(np.zeros(64), np.ones(64), [np.zeros((64, 1))], [np.zeros(1)]).save(stream)
-    data = bundle_bytes(manifest, bundle_files | {"heads/stress.npz": stream.getvalue()})
+    data = bundle_bytes(manifest, bundle_files | {"heads/stress.npz": saved(random_head(0, inputs=64))})
     with pytest.raises(BundleError, match="does not fit"):
         load_model(io.BytesIO(data))
+
+
+FEATURES = ("log_sdnn", "heart_rate_bpm")
+
+
+@pytest.fixture(scope="module")
+def with_features(manifest: Manifest, bundle_files: dict[str, bytes]) -> bytes:
+    """One task with interval features and a personal head, one as before."""
+    task = TaskSpec(
+        ("rest", "stress"), "heads/stress.npz", features=FEATURES, personal_head="heads/stress.personal.npz"
+    )
+    heads = {
+        f"heads/stress{name}.npz": saved(random_head(seed, inputs=130))
+        for name, seed in (("", 5), (".personal", 6))
+    }
+    spec = replace(manifest, tasks={**manifest.tasks, "stress": task})
+    return bundle_bytes(spec, bundle_files | heads)
+
+
+def test_interval_features_stand_behind_the_embedding(with_features: bytes, heart: Heart) -> None:
+    model = load_model(io.BytesIO(with_features))
+    windows = np.stack([heart(10, 256.0), np.zeros(2560)]).astype(np.float32)
+    embeddings = model.embed(windows)
+    inputs = model.head_inputs("stress", embeddings, windows)
+    assert inputs.shape == (2, 130)
+    np.testing.assert_array_equal(inputs[:, :128], embeddings)
+    expected = interval_features(windows[0], ["heart_rate_bpm", "log_sdnn"])
+    assert inputs[0, 128:] == pytest.approx(expected[::-1])
+    assert np.isnan(inputs[1, 128:]).all()
+    np.testing.assert_array_equal(model.head_inputs("valence", embeddings, windows), embeddings)
+
+    found = model.predict(windows)
+    np.testing.assert_array_equal(found["stress"], random_head(5, inputs=130).probabilities(inputs))
+    assert np.isfinite(found["stress"]).all()
+    personal = model.personal_heads["stress"].probabilities(inputs)
+    np.testing.assert_array_equal(personal, random_head(6, inputs=130).probabilities(inputs))
+    assert set(model.personal_heads) == {"stress"}
+
+
+def test_features_need_their_windows(with_features: bytes) -> None:
+    model = load_model(io.BytesIO(with_features))
+    embeddings = np.zeros((2, 128))
+    for windows in (None, np.zeros((1, 2560))):
+        with pytest.raises(ValueError, match="the task 'stress' needs the window of each embedding"):
+            model.decide(embeddings, windows)
+
+
+@pytest.mark.parametrize("file", ["heads/stress.npz", "heads/stress.personal.npz"])
+def test_a_head_without_room_for_the_features_is_refused(with_features: bytes, file: str) -> None:
+    bundle = read_bundle(io.BytesIO(with_features))
+    files = {**bundle.contents, file: saved(random_head(5, inputs=128))}
+    with pytest.raises(BundleError, match="does not fit") as caught:
+        load_model(io.BytesIO(bundle_bytes(bundle.manifest, files)))
+    assert f"{file} maps 128 values" in caught.value.why
+    assert "130" in caught.value.why
+
+
+def test_a_feature_of_a_newer_version_is_named(manifest: Manifest, bundle_files: dict[str, bytes]) -> None:
+    tasks = {"stress": TaskSpec(("rest", "stress"), "heads/stress.npz", features=("phase_of_the_moon",))}
+    with pytest.raises(BundleError, match="needs phase_of_the_moon") as caught:
+        load_model(io.BytesIO(bundle_bytes(replace(manifest, tasks=tasks), bundle_files)))
+    assert "--upgrade" in caught.value.remedy
+
+
+def test_the_bundled_model_of_before_still_runs(heart: Heart) -> None:
+    model = load_model()
+    for window in (heart(10, 256.0), -heart(10, 256.0, seed=3)):
+        for values in model.predict(window[None].astype(np.float32)).values():
+            assert values.sum() == pytest.approx(1.0)
 
 
 def test_without_a_path_it_is_the_model_that_comes_along(

@@ -33,8 +33,15 @@ def test_start_is_the_line_of_the_interface() -> None:
     record = StartRecord("/dev/rfcomm0", "shimmer3", 512.0, "stress@0123456789ab", "onnx-int8", 1.0)
     assert json.dumps(record.to_json()) == (
         '{"type": "start", "schema": 1, "source": "/dev/rfcomm0", "device": "shimmer3", "fs_hz": 512.0, '
-        '"model": "stress@0123456789ab", "engine": "onnx-int8", "hop_s": 1.0}'
+        '"model": "stress@0123456789ab", "engine": "onnx-int8", "hop_s": 1.0, '
+        '"profile": null, "context_s": null, "personal": []}'
     )
+
+
+def test_start_says_for_whom_and_over_what_time_it_decides() -> None:
+    record = StartRecord("sim:", "sim", 256.0, "m@0", "onnx-int8", 1.0, "ann", {"stress": 15.0}, ("stress",))
+    found = record.to_json()
+    assert (found["profile"], found["context_s"], found["personal"]) == ("ann", {"stress": 15.0}, ["stress"])
 
 
 def test_decision_is_the_line_of_the_interface() -> None:

@@ -103,7 +103,7 @@ def fit_head(
     Parameters
     ----------
     embeddings:
-        (n, d).
+        (n, d), with interval features behind them or not; NaN where one is not known.
     labels:
         (n,) class numbers from 0.
     config:
@@ -152,10 +152,8 @@ def _fit(
     x = np.asarray(embeddings, np.float64)
     mean, scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
     if config.standardise:
-        mean, sd = x.mean(0), x.std(0)
-        # A value that never changes has nothing to say; dividing by its rounding error would make it loud.
-        scale = np.where(sd > 1e-6 * np.maximum(1.0, np.abs(mean)), sd, 1.0)
-    x = (x - mean) / scale
+        mean, scale = standardisation(x)
+    x = np.nan_to_num((x - mean) / scale, copy=False)  # a missing value counts as the mean, as in MlpHead
     if config.kind == "linear":
         shrink = np.eye(x.shape[1])
         if rounding is not None and config.rounding_penalty:
@@ -165,6 +163,19 @@ def _fit(
     else:
         weights, biases = _fit_mlp(x, labels, config, classes)
     return MlpHead(mean, scale, weights, biases)
+
+
+def standardisation(x: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of the columns of (n, d) values, missing ones (NaN) left out.
+
+    A value that never changes has nothing to say; dividing by its rounding error would make it loud, so its
+    scale is 1.
+    """
+    known = np.isfinite(x)
+    count = np.maximum(known.sum(0), 1)
+    mean = np.where(known, x, 0.0).sum(0) / count
+    sd = np.sqrt(np.where(known, (x - mean) ** 2, 0.0).sum(0) / count)
+    return mean, np.where(sd > 1e-6 * np.maximum(1.0, np.abs(mean)), sd, 1.0)
 
 
 Layers = tuple[list[ArrayLike], list[ArrayLike]]

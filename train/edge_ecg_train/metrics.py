@@ -177,7 +177,7 @@ def with_intervals(summary: PeopleSummary, *, draws: int = DRAWS, seed: int = 0)
     """All metrics with their 95 % percentile intervals over people."""
     values = metrics(summary)
     drawn = metrics(summary, draw_people(len(summary.people), draws=draws, seed=seed))
-    return {name: _interval(float(values[name]), drawn[name]) for name in values}
+    return {name: interval_of(float(values[name]), drawn[name]) for name in values}
 
 
 def paired_difference(
@@ -196,7 +196,7 @@ def paired_difference(
     a, b = metrics(ours), metrics(theirs)
     weights = draw_people(len(ours.people), draws=draws, seed=seed)
     drawn_a, drawn_b = metrics(ours, weights), metrics(theirs, weights)
-    return {name: _interval(float(a[name] - b[name]), drawn_a[name] - drawn_b[name]) for name in a}
+    return {name: interval_of(float(a[name] - b[name]), drawn_a[name] - drawn_b[name]) for name in a}
 
 
 def per_person(summary: PeopleSummary, name: str) -> FloatArray:
@@ -204,10 +204,27 @@ def per_person(summary: PeopleSummary, name: str) -> FloatArray:
     return metrics(summary, np.eye(len(summary.people)))[name]
 
 
-def _interval(value: float, drawn: FloatArray) -> Interval:
-    """Percentile interval; draws in which the metric is not defined (a class is missing) are left out."""
+def interval_of(value: float, drawn: FloatArray) -> Interval:
+    """A value with the 95 % percentile interval of its (draws,) bootstrap values.
+
+    Draws in which it is not defined (a class is missing) are left out.
+    """
     defined = drawn[np.isfinite(drawn)]
     if len(defined) == 0:
         return Interval(value, np.nan, np.nan)
     low, high = np.quantile(defined, [(1.0 - LEVEL) / 2.0, (1.0 + LEVEL) / 2.0])
     return Interval(value, float(low), float(high))
+
+
+def two_sided_p(drawn: FloatArray) -> float:
+    """How often a bootstrapped difference (draws,) falls on the rarer side of zero, doubled.
+
+    One is added to numerator and denominator (Davison & Hinkley, Bootstrap Methods and their Application,
+    1997, 4.2), so that the smallest value is 2 / (draws + 1), never 0. A draw of exactly zero counts on both
+    sides. NaN when the difference is defined in no draw.
+    """
+    defined = drawn[np.isfinite(drawn)]
+    if len(defined) == 0:
+        return float("nan")
+    rarer = min((defined <= 0.0).sum(), (defined >= 0.0).sum())
+    return float(min(1.0, 2.0 * (rarer + 1) / (len(defined) + 1)))

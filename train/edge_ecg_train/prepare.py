@@ -25,11 +25,14 @@ from edge_ecg.signal.quality import Quality, assess
 from edge_ecg.signal.resample import MODEL_FS_HZ, Resampler
 
 from .datasets import Dataset, Recording
+from .datasets.label_rules import Rule
+from .datasets.labeller import LABELS, Labeller, labelling
 from .store import WindowStore
 from .store_writer import StoreWriter, WindowMeta
 
 NORMALISATIONS = ("calibrated", "recording")
 DEFAULT_HOP_S = 10
+WINDOW_S = WINDOW_SAMPLES / MODEL_FS_HZ
 _BLOCK_S = 60.0
 
 
@@ -48,6 +51,9 @@ class Preparation:
         Mains frequency to remove, or None.
     keep_bad:
         Keep windows that the quality check refuses, too.
+    labels:
+        ``whole``: only a window that lies wholly within one annotated stretch has its label; ``max``: the
+        largest value in the window decides (:class:`~edge_ecg_train.datasets.labeller.Labeller`).
 
     """
 
@@ -55,12 +61,17 @@ class Preparation:
     normalisation: str = "calibrated"
     notch_hz: float | None = None
     keep_bad: bool = False
+    labels: str = LABELS[0]
 
     def __post_init__(self) -> None:
         if self.normalisation not in NORMALISATIONS:
             raise UsageError(
                 f"There is no normalisation {self.normalisation!r}.",
                 remedy=f"Take {' or '.join(NORMALISATIONS)}.",
+            )
+        if self.labels not in LABELS:
+            raise UsageError(
+                f"There is no way {self.labels!r} to label.", remedy=f"Take {' or '.join(LABELS)}."
             )
         if not (float(self.hop_s).is_integer() and self.hop_s >= 1):
             raise UsageError(
@@ -119,19 +130,25 @@ def prepare(
 
     """
     labels: dict[str, tuple[str, ...]] = {}
+    rules: dict[str, tuple[Rule, ...]] = {}
+    for dataset, root in sets:
+        _add_tasks(labels, dataset, root)
+        rules[dataset.name] = dataset.rules(root)
     entries: list[dict[str, object]] = []
     with StoreWriter(store, overwrite=overwrite) as writer:
         for dataset, root in sets:
+            labeller = Labeller(rules[dataset.name], preparation.labels)
+            if labeller.needs_means:
+                labeller.learn_means(dataset.recordings(root))
             before, recordings, people = len(writer), 0, set()
             for recording in dataset.recordings(root):
                 if recording.usable or preparation.keep_bad:
                     for window in prepare_recording(recording, preparation):
-                        writer.append(window.samples, _meta(recording, window))
+                        writer.append(window.samples, _meta(recording, window, labeller))
                         people.add(recording.subject)
                 recordings += 1
                 if on_recording is not None:
                     on_recording(recording)
-            labels.update(dataset.labels)
             entries.append(
                 {
                     "name": dataset.name,
@@ -161,7 +178,19 @@ def prepare(
                 "hop_s": preparation.hop_s,
                 "kept": "all" if preparation.keep_bad else "good",
             },
+            labelling=labelling(preparation.labels, rules),
         )
+
+
+def _add_tasks(tasks: dict[str, tuple[str, ...]], dataset: Dataset, root: Path) -> None:
+    """Add a data set's tasks; a class number must mean the same in all sets of a store."""
+    for task, names in dataset.tasks(root).items():
+        if tasks.setdefault(task, names) != names:
+            raise DataError(
+                f"{dataset.name} has other classes for the task {task!r} than the sets before it.",
+                why=f"{' / '.join(names)} instead of {' / '.join(tasks[task])}.",
+                remedy="Prepare it into a store of its own.",
+            )
 
 
 def prepare_recording(recording: Recording, preparation: Preparation) -> Iterator[PreparedWindow]:
@@ -232,7 +261,7 @@ def _whole_scale(ecg_mv: FloatArray, fs_hz: float, preparation: Preparation) -> 
         return None
 
 
-def _meta(recording: Recording, window: PreparedWindow) -> WindowMeta:
+def _meta(recording: Recording, window: PreparedWindow, labeller: Labeller) -> WindowMeta:
     heart_rate = window.quality.heart_rate_bpm
     return WindowMeta(
         dataset=recording.dataset,
@@ -242,5 +271,5 @@ def _meta(recording: Recording, window: PreparedWindow) -> WindowMeta:
         start_s=window.start_s,
         heart_rate_bpm=math.nan if heart_rate is None else heart_rate,
         quality=window.quality.score,
-        labels=recording.labels,
+        labels=labeller.labels(recording, window.start_s, window.start_s + WINDOW_S),
     )

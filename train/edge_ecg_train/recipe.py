@@ -1,6 +1,9 @@
 """Recipes: one readable TOML file that says all that a training is made of.
 
     [pretext]               PretextConfig (versions = "all" is 7); [pretext.transforms] is TransformConfig
+    [masked]                MaskedConfig, instead of [pretext]: masked pretraining of a Transformer
+    [transformer]           TransformerConfig, and preset = "full" | "lite": the network of [masked]
+    [finetune]              FinetuneConfig: how that network is trained on with labels
     [supervised]            SupervisedConfig
     [emotion]               the head of every task: HeadConfig, and preset = "linear" | "mlp" | ...
     [emotion.tasks.TASK]    what is different for one task
@@ -24,6 +27,10 @@ from edge_ecg.errors import UsageError
 from .heads import PRESETS, HeadConfig
 from .pretext import PretextConfig
 from .supervised import SupervisedConfig
+from .transformer.finetune import FinetuneConfig
+from .transformer.masked import MaskedConfig
+from .transformer.network import FULL, TransformerConfig
+from .transformer.network import PRESETS as TRANSFORMERS
 from .transforms import VERSIONS
 
 _PLACES = (Path(__file__).parent / "recipes", Path(__file__).parents[1] / "recipes")
@@ -41,8 +48,12 @@ class Recipe:
     ----------
     name:
         Of the file.
-    pretext, supervised:
+    pretext:
+        The first stage, by transformations (PretextConfig) or by masked samples (MaskedConfig), if any.
+    supervised, finetune:
         Their stages, where the recipe has them.
+    transformer:
+        The form of a Transformer, where the recipe has one.
     head:
         The head of a task without an entry of its own.
     tasks:
@@ -51,10 +62,12 @@ class Recipe:
     """
 
     name: str
-    pretext: PretextConfig | None = None
+    pretext: PretextConfig | MaskedConfig | None = None
     supervised: SupervisedConfig | None = None
     head: HeadConfig = field(default_factory=HeadConfig)
     tasks: Mapping[str, HeadConfig] = field(default_factory=dict)
+    transformer: TransformerConfig | None = None
+    finetune: FinetuneConfig | None = None
 
     def head_of(self, task: str) -> HeadConfig:
         """Return the head of a task."""
@@ -102,11 +115,30 @@ def parse_recipe(table: Mapping[str, Any], name: str) -> Recipe:
         If a key is unknown or a value has the wrong type.
 
     """
-    _refuse_unknown(table, {"pretext", "supervised", "emotion"}, name)
+    _refuse_unknown(table, {"pretext", "masked", "transformer", "finetune", "supervised", "emotion"}, name)
     emotion = dict(_table(table.get("emotion", {}), f"{name}: [emotion]"))
     tasks = _table(emotion.pop("tasks", {}), f"{name}: [emotion.tasks]")
     head = _head(emotion, HeadConfig(), f"{name}: [emotion]")
-    pretext = supervised = None
+    pretext: PretextConfig | MaskedConfig | None = None
+    supervised = transformer = finetune = None
+    if "pretext" in table and "masked" in table:
+        raise UsageError(
+            f"{name} has both [pretext] and [masked].",
+            why="They are two kinds of the first stage; a run has one.",
+            remedy="Make two recipes of it.",
+        )
+    if "transformer" in table:
+        transformer = _transformer(table["transformer"], f"{name}: [transformer]")
+    if "masked" in table:
+        entries = dict(_table(table["masked"], f"{name}: [masked]"))
+        if "network" in entries:
+            raise UsageError(
+                f"{name}: [masked] cannot say what the network is.", remedy="Put it in [transformer]."
+            )
+        pretext = make(MaskedConfig, entries, f"{name}: [masked]")
+        pretext = dataclasses.replace(pretext, network=transformer or FULL)
+    if "finetune" in table:
+        finetune = make(FinetuneConfig, table["finetune"], f"{name}: [finetune]")
     if "pretext" in table:
         entries = dict(_table(table["pretext"], f"{name}: [pretext]"))
         if entries.get("versions") == "all":
@@ -115,7 +147,7 @@ def parse_recipe(table: Mapping[str, Any], name: str) -> Recipe:
     if "supervised" in table:
         supervised = make(SupervisedConfig, table["supervised"], f"{name}: [supervised]")
     heads = {task: _head(entries, head, f"{name}: [emotion.tasks.{task}]") for task, entries in tasks.items()}
-    return Recipe(name, pretext, supervised, head, heads)
+    return Recipe(name, pretext, supervised, head, heads, transformer, finetune)
 
 
 def make(kind: type[T], table: Any, where: str, base: T | None = None) -> T:
@@ -157,14 +189,22 @@ def make(kind: type[T], table: Any, where: str, base: T | None = None) -> T:
 
 def _head(table: Any, base: HeadConfig, where: str) -> HeadConfig:
     entries = dict(_table(table, where))
+    return make(HeadConfig, entries, where, _preset(entries, PRESETS, base, where))
+
+
+def _transformer(table: Any, where: str) -> TransformerConfig:
+    entries = dict(_table(table, where))
+    return make(TransformerConfig, entries, where, _preset(entries, TRANSFORMERS, FULL, where))
+
+
+def _preset(entries: dict[str, Any], presets: Mapping[str, T], base: T, where: str) -> T:
+    """Take ``preset`` out of a table and return what it names, ``base`` if it is not there."""
     preset = entries.pop("preset", None)
-    if preset is not None:
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise UsageError(
-                f"{where} names the unknown preset {preset!r}.", remedy=_suggest(str(preset), PRESETS)
-            )
-        base = PRESETS[preset]
-    return make(HeadConfig, entries, where, base)
+    if preset is None:
+        return base
+    if not isinstance(preset, str) or preset not in presets:
+        raise UsageError(f"{where} names the unknown preset {preset!r}.", remedy=_suggest(str(preset), presets))
+    return presets[preset]
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

@@ -46,6 +46,27 @@ def leave_one_subject_out(subject: NDArray[np.str_]) -> Iterator[Fold]:
         yield Fold(str(person), np.flatnonzero(~tested), np.flatnonzero(tested))
 
 
+def grouped(subject: NDArray[np.str_], *, folds: int, seed: int = 0) -> Iterator[Fold]:
+    """Yield ``folds`` parts of the shuffled people, as equal in people as can be; nobody is in two of them.
+
+    Raises
+    ------
+    DataError
+        With fewer people than folds, or fewer than two folds.
+
+    """
+    people = np.unique(subject)
+    if not 2 <= folds <= len(people):
+        raise DataError(
+            f"{len(people)} people cannot be split into {folds} parts.",
+            remedy="Take 2 parts or more, and no more than there are people.",
+        )
+    order = np.random.default_rng(seed).permutation(people)
+    for number, part in enumerate(np.array_split(order, folds), start=1):
+        tested = np.isin(subject, part)
+        yield Fold(f"part {number}", np.flatnonzero(~tested), np.flatnonzero(tested))
+
+
 def random_windows(n: int, *, folds: int = 10, seed: int = 0) -> Iterator[Fold]:
     """Yield ``folds`` parts of ``n`` shuffled windows, whoever they are from: the split that leaks.
 

@@ -3,7 +3,8 @@
     STORE/windows.npy   (n, 2560) float32, normalised; mapped into memory, not read
     STORE/meta.npz      one value a window: subject, session, dataset, lead, start_s, heart_rate_bpm,
                         quality, label_TASK
-    STORE/store.json    schema, data sets and licences, preprocessing and its hash, labels of each task
+    STORE/store.json    schema, data sets and licences, preprocessing and its hash, labels of each task, the
+                        rules that made them and their hash
 
 :class:`~edge_ecg_train.store_writer.StoreWriter` writes it.
 """
@@ -38,7 +39,17 @@ def preprocessing_hash(preprocessing: Mapping[str, object]) -> str:
 
     Two stores, or a store and a model, fit each other when theirs are equal.
     """
-    return hashlib.sha256(json.dumps(preprocessing, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return _sha256(preprocessing)
+
+
+def labels_hash(labels: Mapping[str, Any], labelling: Mapping[str, object]) -> str:
+    """SHA-256 over the tasks, their classes, and the rules that made classes of annotations."""
+    classes = {task: list(names) for task, names in labels.items()}
+    return _sha256({"labels": classes, "labelling": dict(labelling)})
+
+
+def _sha256(values: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +101,34 @@ class WindowStore:
     def preprocessing_hash(self) -> str:
         """See :func:`preprocessing_hash`."""
         return str(self.info["preprocessing_hash"])
+
+    @property
+    def labelling(self) -> Mapping[str, Any]:
+        """How labels were made: ``kind`` (whole or max) and ``rules``; empty in older stores."""
+        labelling: Mapping[str, Any] = self.info.get("labelling", {})
+        return labelling
+
+    @property
+    def labels_hash(self) -> str:
+        """See :func:`labels_hash`."""
+        return labels_hash(self.info["labels"], self.labelling)
+
+    @property
+    def store_hash(self) -> str:
+        """SHA-256 over what decides a store's content, given the same recordings.
+
+        It covers the preprocessing, which windows are kept, the rules of the labels, and the data sets with
+        their numbers of recordings and windows.
+        """
+        counts = [[one.get(key) for key in ("name", "recordings", "windows")] for one in self.info["datasets"]]
+        return _sha256(
+            {
+                "preprocessing": self.preprocessing_hash,
+                "windowing": dict(self.info["windowing"]),
+                "labels": self.labels_hash,
+                "datasets": counts,
+            }
+        )
 
     def label(self, task: str) -> NDArray[np.int64]:
         """Class numbers of a task, (n,); ``NO_LABEL`` (-1) where a window has none.

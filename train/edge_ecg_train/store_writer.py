@@ -31,6 +31,7 @@ from .store import (
     WINDOW_SAMPLES,
     WINDOWS,
     WindowStore,
+    labels_hash,
     preprocessing_hash,
 )
 
@@ -141,8 +142,12 @@ class StoreWriter:
         labels: Mapping[str, tuple[str, ...]],
         datasets: list[Mapping[str, object]],
         windowing: Mapping[str, object],
+        labelling: Mapping[str, object] | None = None,
     ) -> WindowStore:
-        """Complete the store, put it in its place and open it there."""
+        """Complete the store, put it in its place and open it there.
+
+        Each argument becomes a part of ``store.json``; all but ``datasets`` take part in the store's hash.
+        """
         assert self._file is not None, "use the writer in a with block"
         assert self._folder is not None
         self._write_header()
@@ -158,6 +163,8 @@ class StoreWriter:
             "preprocessing": dict(preprocessing),
             "preprocessing_hash": preprocessing_hash(preprocessing),
             "windowing": dict(windowing),
+            "labelling": dict(labelling or {}),
+            "labels_hash": labels_hash(labels, labelling or {}),
         }
         (self._folder / STORE).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         self._move_into_place()

@@ -19,7 +19,7 @@ from edge_ecg.errors import DataError, UsageError
 from edge_ecg.heads.mlp import MlpHead
 
 from .checkpoint import load_checkpoint, save_checkpoint, save_encoder, write_atomically
-from .device import Execution, Machine, prepare_machine
+from .device import Execution, Machine, flushed_denormals, prepare_machine
 from .embeddings import embed
 from .heads import class_loss, class_weights, dense_layers, layer_arrays
 from .loop import Session, train
@@ -99,6 +99,7 @@ class SupervisedTrainer:
         classes: int,
         config: SupervisedConfig,
         machine: Machine,
+        init: Trunk | None = None,
     ) -> None:
         self.windows, self.labels, self.training, self.held_out = windows, labels, training, held_out
         self.config, self.machine = config, machine
@@ -108,6 +109,8 @@ class SupervisedTrainer:
         self.network = SupervisedNetwork(classes, config.hidden, config.dropout, config.trunk).to(
             machine.device
         )
+        if init is not None:
+            self.network.trunk.load_state_dict(init.state_dict())
         kernels = [one for one in self.network.parameters() if one.ndim > 1]
         biases = [one for one in self.network.parameters() if one.ndim == 1]
         groups: list[dict[str, Any]] = [{"params": kernels, "weight_decay": config.l2}, {"params": biases}]
@@ -194,6 +197,50 @@ class SupervisedTrainer:
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
 
 
+def fit_supervised(
+    windows: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    training: Rows,
+    classes: int,
+    config: SupervisedConfig,
+    machine: Machine,
+    init: Trunk | None = None,
+) -> SupervisedTrainer:
+    """Train trunk and head in memory, leaving no run; a function of its arguments alone.
+
+    Parameters
+    ----------
+    windows, labels:
+        (n, 2560) float32 and (n,) class numbers.
+    training:
+        The rows to train on.
+    classes:
+        How many there are.
+    config, machine:
+        What to train, and where; nobody is held out.
+    init:
+        A pretrained trunk to start from, of the config's shape; random weights if None.
+
+    Raises
+    ------
+    UsageError
+        If a setting makes no sense, or the pretrained trunk has another shape.
+
+    """
+    _check(config)
+    if init is not None and init.shape != config.trunk:
+        raise UsageError(
+            "The pretrained trunk is not of the shape that is to be trained.",
+            why=f"It is {init.shape}, not {config.trunk}.",
+        )
+    nobody = training[:0]
+    with torch.random.fork_rng(devices=[]), flushed_denormals():
+        trainer = SupervisedTrainer(windows, labels, training, nobody, classes, config, machine, init)
+        while trainer.step < trainer.steps:
+            trainer.advance()
+    return trainer
+
+
 def run_supervised(
     store: WindowStore,
     task: str,
@@ -229,12 +276,7 @@ def run_supervised(
         After Ctrl-C, once the checkpoint is written.
 
     """
-    if config.epochs < 1 or config.batch_windows < 1 or not 0 <= config.holdout < 1:
-        raise UsageError(
-            "A supervised run needs at least one epoch, one window a batch, and people to train on.",
-            why=f"epochs = {config.epochs}, batch_windows = {config.batch_windows}, "
-            f"holdout = {config.holdout}.",
-        )
+    _check(config)
     labels, names = store.label(task), store.tasks[task]
     rows = np.flatnonzero(labels >= 0)
     if len(np.unique(labels[rows])) < 2 or store.windows.shape[1] != WINDOW_SAMPLES:
@@ -295,3 +337,12 @@ def run_supervised(
         curves_in=run.tensorboard,
     )
     return entry
+
+
+def _check(config: SupervisedConfig) -> None:
+    if config.epochs < 1 or config.batch_windows < 1 or not 0 <= config.holdout < 1:
+        raise UsageError(
+            "A supervised run needs at least one epoch, one window a batch, and people to train on.",
+            why=f"epochs = {config.epochs}, batch_windows = {config.batch_windows}, "
+            f"holdout = {config.holdout}.",
+        )

@@ -2,7 +2,8 @@
 
 A format is recognised by the first bytes of the file and, where those do not tell, by its name. A reader
 gives one ECG channel chunk by chunk (:class:`~edge_ecg.sources.files.recording.Recording`);
-:class:`~edge_ecg.sources.files.stream.FileSource` plays it.
+:class:`~edge_ecg.sources.files.stream.FileSource` plays it, with the marks that stand beside it
+(:mod:`edge_ecg.marks`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import time
 from pathlib import Path
 
 from ...errors import UsageError
+from ...marks import read_marks
 from ..address import Address
 from ..base import Clock
 from .formats import find_format, open_recording
 from .options import FileOptions
+from .recording import Marker
 from .stream import FileSource, Sleep
 
 __all__ = ["FileSource", "open_file"]
@@ -54,7 +57,8 @@ def open_file(
     form, path = find_format(path)
     options = FileOptions.from_address(address, kind=form.name, understood=form.options)
     recording = open_recording(form, path, options)
-    return FileSource(recording, path, str(address), options, clock=clock, sleep=sleep)
+    beside = [Marker(mark.at_s, mark.label) for mark in read_marks(path)]
+    return FileSource(recording, path, str(address), options, clock=clock, markers=beside, sleep=sleep)
 
 
 def _path(target: str) -> Path:

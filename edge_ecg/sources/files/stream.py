@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from ...errors import DataError
 from ...samples import BoolArray, FloatArray, SampleBlock, SourceEvent, SourceInfo
 from ..base import Clock
 from .options import FileOptions
-from .recording import Chunk, Recording, contiguous_runs, reading
+from .recording import Chunk, Marker, Recording, contiguous_runs, reading
 
 _PACED_BLOCK_S = 0.04
 _FAST_BLOCK_S = 1.0
@@ -72,6 +72,8 @@ class FileSource:
 
     Parameters
     ----------
+    markers:
+        Marks that stand beside the recording, in addition to those within it.
     sleep:
         Waits for a number of seconds; None waits so that :meth:`close` ends the wait.
 
@@ -85,9 +87,11 @@ class FileSource:
         options: FileOptions,
         *,
         clock: Clock,
+        markers: Sequence[Marker] = (),
         sleep: Sleep | None = None,
     ) -> None:
         self._recording = recording
+        self._markers = sorted([*recording.markers, *markers], key=lambda marker: marker.at_s)
         self._path = path
         self._options = options
         self._clock = clock
@@ -139,7 +143,7 @@ class FileSource:
         size = max(1, round(block_s * fs_hz))
         base: int | None = None
         expected = 0
-        markers = iter(self._recording.markers)
+        markers = iter(self._markers)
         marker = next(markers, None)
         for run in self._blocks(size):
             if base is None:

@@ -142,6 +142,14 @@ def test_a_head_or_encoder_that_is_referred_to_but_not_listed(small: bytes, miss
         read(rebuilt(small, change))
 
 
+def test_a_personal_head_that_is_referred_to_but_not_listed(small: bytes) -> None:
+    def change(_: dict[str, bytes], document: dict[str, Any]) -> None:
+        document["tasks"]["stress"]["personal_head"] = "heads/stress.personal.npz"
+
+    with pytest.raises(BundleError, match=r"refers to 'heads/stress\.personal\.npz' but does not list it"):
+        read(rebuilt(small, change))
+
+
 @pytest.mark.parametrize("name", ["../evil", "/etc/cron.d/evil", "heads/../../evil"])
 def test_a_path_that_leaves_the_archive(small: bytes, name: str) -> None:
     def change(contents: dict[str, bytes], _: dict[str, Any]) -> None:

@@ -40,10 +40,20 @@ EXAMPLE: dict[str, Any] = {
         "macs": 336887808,
         "stride": 4,
         "receptive_field_samples": 200,
-        "embedding": 128,
-        "pooling": "max",
+        "embedding": 384,
+        "pooling": "max-mean-std",
+        "padding": "valid",
     },
-    "tasks": {"stress": {"labels": ["rest", "stress"], "head": "heads/stress.npz", "min_confidence": 0.5}},
+    "tasks": {
+        "stress": {
+            "labels": ["rest", "stress"],
+            "head": "heads/stress.npz",
+            "min_confidence": 0.5,
+            "features": ["log_heart_rate", "log_sdnn"],
+            "personal_head": "heads/stress.personal.npz",
+            "context_s": 30.0,
+        }
+    },
     "engines": {"litert-int8": "encoder.int8.tflite"},
     "files": {"heads/stress.npz": {"bytes": 3, "sha256": "0" * 64}},
     "training": {"datasets": [{"name": "eegmat", "licence": "ODC-BY"}]},
@@ -84,7 +94,21 @@ def test_unknown_keys_are_for_newer_minors_and_ignored() -> None:
     assert read(EXAMPLE | {"colour": "blue"}) == read(EXAMPLE)
 
 
-OPTIONAL = {("input", "preprocessing", "notch_hz"), ("training",), ("card",)}
+# What bundles did not say at first, and what they then meant.
+LATER = {
+    ("encoder", "padding"): "same",
+    ("tasks", "stress", "features"): [],
+    ("tasks", "stress", "personal_head"): None,
+    ("tasks", "stress", "context_s"): 0.0,
+}
+
+
+def test_a_bundle_from_before_a_key_means_what_it_meant_then() -> None:
+    for path, meaning in LATER.items():
+        assert read(changed(path, ...)).to_json() == changed(path, meaning)
+
+
+OPTIONAL = {("input", "preprocessing", "notch_hz"), ("training",), ("card",), *LATER}
 # An empty list of tasks, engines or files is odd but says what it says.
 CONTAINERS = {("tasks", "stress"), ("engines", "litert-int8"), ("files", "heads/stress.npz")}
 
@@ -96,11 +120,27 @@ def test_a_missing_value_is_named(path: tuple[str, ...]) -> None:
     assert ".".join(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("path", sorted(set(paths(EXAMPLE)) - {("input", "preprocessing", "notch_hz")}))
+MEANT = [
+    (("input", "preprocessing", "notch_hz"), None),
+    (("encoder", "padding"), None),
+    (("tasks", "stress", "features"), []),
+    (("tasks", "stress", "personal_head"), None),
+    (("tasks", "stress", "context_s"), None),
+]
+
+
+@pytest.mark.parametrize("path", sorted(paths(EXAMPLE)))
 @pytest.mark.parametrize("value", [None, True, [], [1], -1, float("nan")], ids=repr)
 def test_a_value_of_another_kind_is_refused(path: tuple[str, ...], value: object) -> None:
+    if (path, value) in MEANT:
+        return
     with pytest.raises(BundleError):
         read(changed(path, value))
+
+
+def test_a_feature_stands_once() -> None:
+    with pytest.raises(BundleError, match="one feature twice"):
+        read(changed(("tasks", "stress", "features"), ["sdnn_ms", "sdnn_ms"]))
 
 
 JSON = st.recursive(

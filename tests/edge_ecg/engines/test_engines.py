@@ -45,7 +45,18 @@ def test_a_batch_is_the_same_as_one_by_one(engine: str, bundle_path: Path) -> No
 
 def test_no_windows_give_no_embeddings(engine: str, bundle_path: Path) -> None:
     encoder = open_encoder(read_bundle(bundle_path), engine)
-    assert encoder.embed(np.zeros((0, 2560))).shape == (0, 128)
+    assert encoder.embed(np.zeros((0, 2560))).shape == (0, encoder.embedding) == (0, 128)
+
+
+def test_an_encoder_of_another_length_than_the_manifest_says_is_refused(
+    engine: str, manifest: Manifest, bundle_files: dict[str, bytes]
+) -> None:
+    longer = replace(manifest, encoder=replace(manifest.encoder, embedding=384))
+    bundle = read_bundle(io.BytesIO(bundle_bytes(longer, bundle_files)))
+    with pytest.raises(BundleError, match="does not fit") as caught:
+        open_encoder(bundle, engine)
+    assert "128" in caught.value.why
+    assert "384" in caught.value.why
 
 
 @pytest.mark.parametrize("shape", [(2560,), (1, 2559), (1, 1, 2560)])

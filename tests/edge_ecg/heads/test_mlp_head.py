@@ -57,6 +57,15 @@ def test_extreme_logits_give_certainty_and_no_overflow() -> None:
     np.testing.assert_array_equal(found, [[0, 1], [1, 0], [0.5, 0.5]])
 
 
+def test_an_input_that_is_missing_counts_as_its_mean() -> None:
+    head = make(0, [6, 5, 3], 1.5)
+    inputs = np.random.default_rng(2).normal(size=(4, 6)).astype(np.float32)
+    filled = inputs.copy()
+    inputs[1:, 4], inputs[2:, 0] = np.nan, np.nan
+    filled[1:, 4], filled[2:, 0] = head.mean[4], head.mean[0]
+    np.testing.assert_allclose(head.probabilities(inputs), by_torch(head, filled), atol=2e-6)
+
+
 @given(st.integers(0, 1000), st.lists(st.integers(1, 9), min_size=2, max_size=4))
 def test_saving_and_loading_keeps_every_bit(seed: int, widths: list[int]) -> None:
     head = make(seed, widths, 0.7)

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from edge_ecg.errors import UsageError
 
-from .base import Dataset, Form, Recording, Report
+from .amigos import Amigos
+from .ascertain import Ascertain
+from .base import Dataset, Form, Recording, Report, Span
 from .cinc2017 import Cinc2017
+from .dreamer import Dreamer
+from .drivedb import Drivedb
 from .eegmat import Eegmat
+from .generic import Generic
 from .mitdb import Mitdb
+from .nilspod import Nilspod
 from .qtdb import Qtdb
+from .swell import Swell
+from .wesad import Wesad
 
-DATASETS: dict[str, Dataset] = {one.name: one for one in (Eegmat(), Qtdb(), Cinc2017(), Mitdb())}
+_ALL: tuple[Dataset, ...] = (
+    Eegmat(),
+    Wesad(),
+    Swell(),
+    Amigos(),
+    Dreamer(),
+    Ascertain(),
+    Drivedb(),
+    Nilspod(),
+    Qtdb(),
+    Cinc2017(),
+    Mitdb(),
+    Generic(),
+)
+DATASETS: dict[str, Dataset] = {one.name: one for one in _ALL}
 
-__all__ = ["DATASETS", "Dataset", "Form", "Recording", "Report", "get_dataset"]
+__all__ = ["DATASETS", "Dataset", "Form", "Recording", "Report", "Span", "get_dataset"]
 
 
 def get_dataset(name: str) -> Dataset:

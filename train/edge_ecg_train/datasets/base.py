@@ -2,8 +2,9 @@
 
 A reader is one class of 60 lines or so. It names its owners and its licence, knows the file forms in which
 the set is passed around, and gives :class:`Recording` objects that load their samples only when asked.
-Nothing is filtered, scaled or dropped here; :mod:`edge_ecg_train.prepare` does that with the classes that run
-live.
+Nothing is filtered, scaled, dropped or judged here: a reader gives the owners' annotations as they are
+(:class:`Span`), :mod:`~edge_ecg_train.datasets.label_rules` makes classes of them, and
+:mod:`edge_ecg_train.prepare` filters and scales with the classes that run live.
 """
 
 from __future__ import annotations
@@ -15,8 +16,32 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
-from edge_ecg.errors import DataError
+from edge_ecg.errors import DataError, UsageError
 from edge_ecg.samples import FloatArray
+
+from .label_rules import Rule, bundled_rules
+
+Value = float | str
+"""What an annotation says: a rating or a word, as the owners wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An annotated stretch of a recording; outside all spans a window has no label.
+
+    Attributes
+    ----------
+    start_s, end_s:
+        Seconds from the recording's first sample; the end does not belong to it.
+    values:
+        Field to value, such as ``{"condition": "stress"}`` or ``{"arousal": 6.3, "valence": 2.0}``. The rules
+        of ``tasks.toml`` name these fields.
+
+    """
+
+    start_s: float
+    end_s: float
+    values: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +63,8 @@ class Recording:
         Sampling rate, and how many samples ``ecg_mv`` is going to give.
     labels:
         Task to class number, one for the whole recording; empty when there is none.
+    spans:
+        The owners' annotations, from which the rules of ``tasks.toml`` make classes.
     usable:
         False where it is known that the electrode was off.
     load:
@@ -55,6 +82,7 @@ class Recording:
     load: Callable[[], FloatArray] = field(repr=False, compare=False)
     labels: Mapping[str, int] = field(default_factory=dict)
     usable: bool = True
+    spans: tuple[Span, ...] = ()
 
     def ecg_mv(self) -> FloatArray:
         """Read the samples: (n_samples,) float64, millivolts, NaN where the recorder lost some.
@@ -143,8 +171,10 @@ class Form:
 class Dataset(ABC):
     """A reader. Subclasses set the class attributes and implement :meth:`_recordings` and :meth:`_expected`.
 
-    ``people`` and ``hours`` describe the published set, whatever a folder holds of it. ``caution`` is what
-    whoever reads numbers from it must know. ``forms`` are tried in order.
+    ``people`` and ``hours`` describe the published set, whatever a folder holds of it. ``labels`` are the
+    classes of tasks that a reader labels itself, a whole recording at a time; all other tasks come from the
+    rules of ``tasks.toml``. ``caution`` is what whoever reads numbers from it must know. ``forms`` are tried
+    in order.
     """
 
     name: ClassVar[str]
@@ -169,6 +199,29 @@ class Dataset(ABC):
     @abstractmethod
     def _expected(self, form: Form) -> Iterable[str]:
         """Names of all files that belong to the form."""
+
+    def with_channel(self, channel: str) -> Dataset:
+        """The same set, with the ECG's channel given by name or number.
+
+        Raises
+        ------
+        UsageError
+            When the set leaves no choice.
+
+        """
+        raise UsageError(
+            f"The channel of {self.name} cannot be chosen.",
+            why="Its reader knows where the ECG is.",
+            remedy="Leave out --channel.",
+        )
+
+    def rules(self, root: Path | None = None) -> tuple[Rule, ...]:
+        """How this set's annotations become classes; ``root`` for a set that brings its own rules."""
+        return bundled_rules().get(self.name, ())
+
+    def tasks(self, root: Path | None = None) -> dict[str, tuple[str, ...]]:
+        """Task to the names of its classes, by the reader and by the rules."""
+        return {**self.labels, **{rule.task: rule.names for rule in self.rules(root)}}
 
     def recordings(self, root: Path) -> Iterator[Recording]:
         """Yield all recordings below ``root``: the data set's folder or the folder that holds it.
@@ -242,8 +295,9 @@ def _not_this_dataset(dataset: Dataset, root: Path) -> DataError:
         names = sorted(entry.name for entry in root.iterdir())
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         found = f"The folder holds {shown}." if names else "The folder is empty."
+    get = f"Get it from {dataset.url}, or give" if dataset.url else "Give"
     return DataError(
         f"{root} does not hold the data set {dataset.name}.",
         why=f"{found} Expected {expected}.",
-        remedy=f"Get it from {dataset.url}, or give --root the folder that holds it.",
+        remedy=f"{get} --root the folder that holds it.",
     )
