@@ -1,9 +1,10 @@
 """How fast the engines of one bundle are, beside PyTorch and as ratios, interleaved in one process.
 
-    python benchmarks/engines.py [--model FILE] [--repeats 100] [--threads 1]
+    python benchmarks/engines.py [--model FILE] [--beside FILE] [--repeats 100] [--threads 1]
 
 Every round runs each engine once on one window, so that whatever else the machine does meets all of them.
-PyTorch runs the same network eagerly with random weights: time does not depend on their values.
+PyTorch runs a trunk eagerly with random weights: time does not depend on their values. ``--beside`` lets the
+engines of a second bundle take their turns, too, and then the first one's are parts of those.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,9 +22,10 @@ import torch
 from edge_ecg.bundle import read_bundle
 from edge_ecg.engines import open_encoder
 from edge_ecg.model import bundled
-from edge_ecg_train.networks import Trunk
+from edge_ecg_train.networks import PaddingName, PoolingName, Trunk, TrunkShape
 
 BASE = "onnx-fp32"
+BESIDE = "beside: "
 WARM_UP = 5
 
 
@@ -31,6 +34,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, help="a bundle (default: the bundled one)")
+    parser.add_argument("--beside", type=Path, metavar="FILE", help="a second bundle to compare with")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -38,12 +42,16 @@ def main() -> None:
     window = np.random.default_rng(0).normal(size=(1, 2560)).astype(np.float32)
 
     engines: dict[str, Callable[[], object]] = {}
-    for name in bundle.manifest.engines:
-        encoder = open_encoder(bundle, name, threads=args.threads)
-        engines[name] = partial(encoder.embed, window)
+    for one in [bundle, *([read_bundle(args.beside)] if args.beside else [])]:
+        for name in one.manifest.engines:
+            encoder = open_encoder(one, name, threads=args.threads)
+            engines[name if one is bundle else f"{BESIDE}{name}"] = partial(encoder.embed, window)
     torch.set_num_threads(args.threads)
-    trunk, tensor = Trunk().eval(), torch.from_numpy(window)
-    engines["torch"] = lambda: trunk(tensor)
+    if bundle.manifest.encoder.architecture == "sarkar-etemad":
+        encoder_spec = bundle.manifest.encoder
+        shape = TrunkShape(cast(PaddingName, encoder_spec.padding), cast(PoolingName, encoder_spec.pooling))
+        trunk, tensor = Trunk(shape).eval(), torch.from_numpy(window)
+        engines["torch"] = lambda: trunk(tensor)
 
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     with torch.inference_mode():
@@ -54,13 +62,15 @@ def main() -> None:
                 if repeat >= 0:
                     seconds[name].append(time.perf_counter() - began)
 
-    base = BASE if BASE in engines else "torch"
+    base = BASE if BASE in engines else next(reversed(engines))
     print(f"{bundle.manifest.name} {bundle.manifest.version}, {args.threads} thread(s), one window a call")
-    print(f"{'':>12}{'p50, ms':>10}{'best, ms':>10}   as parts of {base}: p50, best")
+    of = f"{base}, or of the same engine beside it" if args.beside else base
+    print(f"{'':>20}{'p50, ms':>10}{'best, ms':>10}   as parts of {of}: p50, best")
     for name, taken in seconds.items():
         p50, best = float(np.median(taken)), min(taken)
-        ratios = p50 / float(np.median(seconds[base])), best / min(seconds[base])
-        print(f"{name:>12}{1e3 * p50:>10.2f}{1e3 * best:>10.2f}{ratios[0]:>28.2f}{ratios[1]:>6.2f}")
+        other = seconds.get(f"{BESIDE}{name}", seconds[base])
+        ratios = p50 / float(np.median(other)), best / min(other)
+        print(f"{name:>20}{1e3 * p50:>10.2f}{1e3 * best:>10.2f}{ratios[0]:>28.2f}{ratios[1]:>6.2f}")
 
 
 if __name__ == "__main__":

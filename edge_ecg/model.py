@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from typing import IO
 
@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from .bundle import Bundle, Manifest, read_bundle
 from .engines import AUTO, Encoder, open_encoder
 from .errors import BundleError
-from .heads import INTERVAL_FEATURES, MlpHead, interval_features_of
+from .heads import (
+    INTERVAL_FEATURES,
+    PERSONAL_FEATURES,
+    SOURCES,
+    MlpHead,
+    interval_features_of,
+    personal_features,
+)
 
 Float32Array = NDArray[np.float32]
 
@@ -32,8 +39,8 @@ class Model:
     heads:
         One head a task, for a person of whom nothing is known.
     personal_heads:
-        The head of each task that has one for people whose baseline is known. Its inputs are those of
-        :meth:`head_inputs` minus the same values of the person's baseline.
+        The head of each task that has one for people whose baseline is known; its inputs are those of
+        :meth:`personal_inputs`.
 
     """
 
@@ -107,6 +114,46 @@ class Model:
         intervals = interval_features_of(np.asarray(windows), features)
         return np.concatenate([values, intervals.astype(np.float32)], axis=1)
 
+    def personal_inputs(
+        self,
+        task: str,
+        embeddings: ArrayLike,
+        windows: ArrayLike,
+        rest_embedding: ArrayLike,
+        rest_sources: ArrayLike,
+    ) -> Float32Array:
+        """Put together what the head for known people of a task sees.
+
+        Parameters
+        ----------
+        task:
+            Its name; its personal features stand in the manifest.
+        embeddings, windows:
+            (n, d) and (n, 2560).
+        rest_embedding:
+            (d,) the median of the person's embeddings at rest.
+        rest_sources:
+            (3,) the medians of the interval features ``SOURCES`` at rest.
+
+        Returns
+        -------
+        (n, d + k) float32: embeddings minus that at rest, then the personal features (NaN where beats are
+        missing).
+
+        Raises
+        ------
+        ValueError
+            When the shapes do not fit each other.
+
+        """
+        change = np.asarray(embeddings, dtype=np.float32) - np.asarray(rest_embedding, dtype=np.float32)
+        names = self.manifest.tasks[task].personal_features
+        if not names:
+            return change
+        sources = interval_features_of(np.asarray(windows), SOURCES)
+        features = personal_features(sources, rest_sources, names).astype(np.float32)
+        return np.concatenate([change, features], axis=1)
+
     def decide(self, embeddings: ArrayLike, windows: ArrayLike | None = None) -> dict[str, Float32Array]:
         """Probabilities by task, (n, labels) each, by the heads for people of whom nothing is known.
 
@@ -167,17 +214,20 @@ def load_heads(bundle: Bundle) -> dict[str, MlpHead]:
     Raises
     ------
     BundleError
-        When one is not readable or does not fit the manifest, or wants an interval feature that this version
-        does not have.
+        When one is not readable or does not fit the manifest, or wants a feature that this version does not
+        have.
 
     """
-    return {name: _head(bundle, name, task.head) for name, task in bundle.manifest.tasks.items()}
+    return {
+        name: _head(bundle, name, task.head, task.features, INTERVAL_FEATURES)
+        for name, task in bundle.manifest.tasks.items()
+    }
 
 
 def load_personal_heads(bundle: Bundle) -> dict[str, MlpHead]:
     """Return the head for known people of each task that has one; raises as :func:`load_heads`."""
     return {
-        name: _head(bundle, name, task.personal_head)
+        name: _head(bundle, name, task.personal_head, task.personal_features, PERSONAL_FEATURES)
         for name, task in bundle.manifest.tasks.items()
         if task.personal_head is not None
     }
@@ -205,17 +255,17 @@ def bundled() -> Bundle:
         return read_bundle(path)
 
 
-def _head(bundle: Bundle, task: str, file: str) -> MlpHead:
+def _head(bundle: Bundle, task: str, file: str, features: Sequence[str], known: Sequence[str]) -> MlpHead:
     spec = bundle.manifest.tasks[task]
-    unknown = [name for name in spec.features if name not in INTERVAL_FEATURES]
+    unknown = [name for name in features if name not in known]
     if unknown:
         raise BundleError(
             f"The task {task!r} in {bundle.source} needs {', '.join(unknown)}.",
-            why=f"This version of edge-ecg computes {', '.join(INTERVAL_FEATURES)}.",
+            why=f"This version of edge-ecg computes {', '.join(known)}.",
             remedy="pip install --upgrade edge-ecg",
         )
     head = MlpHead.load(bundle.open(file))
-    inputs = bundle.manifest.encoder.embedding + len(spec.features)
+    inputs = bundle.manifest.encoder.embedding + len(features)
     if head.inputs != inputs or head.classes != len(spec.labels):
         raise BundleError(
             f"The head of the task {task!r} in {bundle.source} does not fit.",

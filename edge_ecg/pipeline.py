@@ -49,8 +49,8 @@ class Pipeline:
     notch_hz:
         Mains frequency to remove; None for what the model was trained with.
     profile:
-        A personal baseline; None to decide as for a person of whom nothing is known. The normaliser goes on
-        from the scale that the person's rest ended with.
+        A personal baseline; None to decide as for a person of whom nothing is known. The normaliser starts
+        anew all the same: the ECG's size is the electrodes', not the person's.
     context_s:
         Seconds over which decisions are averaged; None for what the model says.
     clock:
@@ -89,7 +89,7 @@ class Pipeline:
         self._calibrated_to_s = 0.0
         if profile is not None:
             profile.require_fit(model, notch_hz)
-        self._normaliser = CalibratedNormaliser() if profile is None else profile.normaliser()
+        self._normaliser = CalibratedNormaliser()
         self._decider = Decider(model, profile, context_s)
         hop_samples = round(hop_s * MODEL_FS_HZ)
         try:

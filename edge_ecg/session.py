@@ -207,7 +207,7 @@ def decide(
     notch_hz:
         Mains frequency to remove, or None.
     profile:
-        A personal baseline (:func:`edge_ecg.load_profile`), or None.
+        A personal baseline (:func:`edge_ecg.profile.load_profile`), or None.
     context_s:
         Seconds over which decisions are averaged; None for what the model says.
     duration_s:

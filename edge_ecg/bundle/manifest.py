@@ -72,10 +72,12 @@ class TaskSpec:
     min_confidence:
         Below this probability nothing is said.
     features:
-        Interval features (:mod:`edge_ecg.heads.intervals`) that the heads see behind the embedding.
+        Interval features (:mod:`edge_ecg.heads.intervals`) that the head sees behind the embedding.
     personal_head:
-        The file of the head that decides once a person's baseline is known; its inputs are the same values
-        minus that baseline. None where there is none.
+        The file of the head that decides once a person's baseline is known; it sees the embedding minus the
+        baseline's, and ``personal_features``. None where there is none.
+    personal_features:
+        Features relative to the baseline (:mod:`edge_ecg.heads.personal`), which that head sees.
     context_s:
         Logits are averaged over the good windows that ended within so many seconds; 0: this window alone.
 
@@ -86,6 +88,7 @@ class TaskSpec:
     min_confidence: float = 0.5
     features: tuple[str, ...] = ()
     personal_head: str | None = None
+    personal_features: tuple[str, ...] = ()
     context_s: float = 0.0
 
     @property
@@ -160,6 +163,7 @@ class Manifest:
                     "min_confidence": task.min_confidence,
                     "features": list(task.features),
                     "personal_head": task.personal_head,
+                    "personal_features": list(task.personal_features),
                     "context_s": task.context_s,
                 }
                 for name, task in self.tasks.items()
@@ -260,9 +264,6 @@ def _task(fields: Fields) -> TaskSpec:
     confidence = fields.number("min_confidence")
     if not 0 <= confidence <= 1:
         raise FieldError(f"{fields.where}.min_confidence must lie between 0 and 1")
-    features = fields.optional_text_list("features")
-    if len(set(features)) != len(features):
-        raise FieldError(f"{fields.where}.features names one feature twice")
     context_s = fields.optional_number("context_s") or 0.0
     if context_s < 0:
         raise FieldError(f"{fields.where}.context_s must not be negative")
@@ -270,10 +271,18 @@ def _task(fields: Fields) -> TaskSpec:
         labels=tuple(labels),
         head=fields.text("head"),
         min_confidence=confidence,
-        features=tuple(features),
+        features=_features(fields, "features"),
         personal_head=fields.optional_text("personal_head"),
+        personal_features=_features(fields, "personal_features"),
         context_s=context_s,
     )
+
+
+def _features(fields: Fields, key: str) -> tuple[str, ...]:
+    features = fields.optional_text_list(key)
+    if len(set(features)) != len(features):
+        raise FieldError(f"{fields.where}.{key} names one feature twice")
+    return tuple(features)
 
 
 def _file(name: str, fields: Fields) -> FileEntry:

@@ -78,7 +78,8 @@ def _add_channel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channel",
         metavar="NAME",
-        help="name or number (from 0) of the ECG's channel, for sets that leave a choice: swell, generic",
+        help="name or number (from 0) of the ECG's channel, for sets that leave a choice: "
+        "amigos, ascertain, dreamer, generic, swell",
     )
 
 

@@ -121,6 +121,7 @@ def _print(path: Path, exported: Exported) -> None:
         "flip",
         "come or go",
         "macro-F1 lost",
+        "AUC lost",
     ):
         table.add_column(heading)
     for one in report.engines:
@@ -128,7 +129,10 @@ def _print(path: Path, exported: Exported) -> None:
             ", ".join(f"{task} {share:.2%}" for task, share in shares.items())
             for shares in (one.flips, one.changes)
         )
-        losses = ", ".join(f"{task} {100 * loss:.2f}" for task, loss in one.macro_f1_loss.items())
+        losses, areas = (
+            ", ".join(f"{task} {100 * loss:.2f}" for task, loss in lost.items())
+            for lost in (one.macro_f1_loss, one.auc_loss)
+        )
         table.add_row(
             one.engine,
             f"{one.cosine_mean:.6f}",
@@ -137,6 +141,7 @@ def _print(path: Path, exported: Exported) -> None:
             flips,
             changes,
             losses or "no labels",
+            areas or "no labels",
         )
     console.print(table)
     layers = Table(box=None, pad_edge=False)

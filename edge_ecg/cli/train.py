@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="an encoder from unlabelled windows: which transformation was it, or (a recipe with [masked]) "
         "what was masked?",
     )
-    sub.add_argument("store", type=Path, metavar="STORE", help="windows, from `edge-ecg data prepare`")
+    sub.add_argument(
+        "store",
+        type=Path,
+        nargs="+",
+        metavar="STORE",
+        help="windows, from `edge-ecg data prepare`; several are shards of one",
+    )
+    sub.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="so many processes on this machine, one a GPU (on several machines: torchrun, docs/scale.md)",
+    )
     _add_long_run(sub)
 
     sub = verbs.add_parser("emotion", help="heads on a run's frozen encoder, from labelled windows")
@@ -41,6 +55,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sub = verbs.add_parser("supervised", help="the twin without pretraining: encoder and head from labels")
     sub.add_argument("store", type=Path, metavar="STORE", help="labelled windows")
     sub.add_argument("--task", metavar="TASK", help="needed where the store has several")
+    sub.add_argument(
+        "--start",
+        type=Path,
+        metavar="RUN",
+        help="fine-tune this run's pretrained Transformer (a recipe with [finetune])",
+    )
     _add_long_run(sub)
 
 
@@ -81,38 +101,65 @@ def run(args: argparse.Namespace) -> int:
 
 def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
     from edge_ecg_train.pretext import PretextConfig, run_pretext
-    from edge_ecg_train.store import WindowStore
+    from edge_ecg_train.sharded import open_shards
+    from edge_ecg_train.team import join_team
     from edge_ecg_train.transformer.masked import run_masked
 
     if recipe.pretext is None:
         raise _no_stage(recipe, "pretext")
     config = recipe.pretext
-    store = WindowStore.open(args.store)
+    if args.devices > 1:
+        return _launch(args.devices)
+    windows, subject, stores = open_shards(args.store)
     facts = {
         "recipe": recipe.name,
-        "store": str(store.path.resolve()),
-        "datasets": list(store.info["datasets"]),
-        "preprocessing": dict(store.preprocessing),
-        "preprocessing_hash": store.preprocessing_hash,
+        "store": ", ".join(str(store.path.resolve()) for store in stores),
+        "datasets": [entry for store in stores for entry in store.info["datasets"]],
+        "preprocessing": dict(stores[0].preprocessing),
+        "preprocessing_hash": stores[0].preprocessing_hash,
     }
+    with join_team(execution) as (team, mine):
 
-    def work(observe: Callable[[Step], None]) -> dict[str, Any]:
-        settings: dict[str, Any] = {
-            "execution": execution, "session": _session(args, observe), "resume": args.resume, "facts": facts,
-        }  # fmt: skip
-        if isinstance(config, PretextConfig):
-            return run_pretext(store.windows, store.subject, config, args.output, **settings)
-        return run_masked(store.windows, store.subject, config, args.output, **settings)
+        def work(observe: Callable[[Step], None]) -> dict[str, Any]:
+            settings: dict[str, Any] = {
+                "execution": mine, "session": _session(args, observe), "resume": args.resume, "facts": facts,
+            }  # fmt: skip
+            if isinstance(config, PretextConfig):
+                return run_pretext(windows, subject, config, args.output, team=team, **settings)
+            if team.size > 1:
+                raise UsageError("Masked pretraining runs in one process.", remedy="Leave --devices out.")
+            return run_masked(windows, subject, config, args.output, **settings)
 
-    return _long_run(args, work)
+        return _long_run(args, work, leads=team.leads)
+
+
+def _launch(processes: int) -> int:
+    """Start the same command by PyTorch's launcher, once for each device of this machine."""
+    words = sys.argv[1:]
+    for index, word in enumerate(words):
+        if word == "--devices":
+            del words[index : index + 2]
+            break
+        if word.startswith("--devices="):
+            del words[index]
+            break
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return subprocess.call([sys.executable, *launcher, "-m", "edge_ecg", *words])
 
 
 def _supervised(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
     from edge_ecg_train.store import WindowStore
     from edge_ecg_train.supervised import run_supervised
 
+    if recipe.finetune is not None:
+        return _finetune(args, recipe, execution)
     if recipe.supervised is None:
         raise _no_stage(recipe, "supervised")
+    if args.start is not None:
+        raise UsageError(
+            f"The recipe {recipe.name} has no [finetune], so there is nothing to start from {args.start}.",
+            remedy="Choose a Transformer's recipe, or leave --start out.",
+        )
     config = recipe.supervised
     store = WindowStore.open(args.store)
     task = args.task or _only_task(list(store.tasks), args.store)
@@ -123,6 +170,33 @@ def _supervised(args: argparse.Namespace, recipe: Recipe, execution: Execution) 
             task,
             config,
             args.output,
+            execution=execution,
+            session=_session(args, observe),
+            resume=args.resume,
+        )
+
+    return _long_run(args, work)
+
+
+def _finetune(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
+    from edge_ecg_train.run_dir import RunDir
+    from edge_ecg_train.store import WindowStore
+    from edge_ecg_train.transformer.finetune_run import run_finetune
+    from edge_ecg_train.transformer.network import FULL
+
+    config = recipe.finetune
+    assert config is not None, "the caller has looked"
+    store = WindowStore.open(args.store)
+    task = args.task or _only_task(list(store.tasks), args.store)
+
+    def work(observe: Callable[[Step], None]) -> dict[str, Any]:
+        return run_finetune(
+            store,
+            task,
+            config,
+            args.output,
+            start=None if args.start is None else RunDir(args.start),
+            network=recipe.transformer or FULL,
             execution=execution,
             session=_session(args, observe),
             resume=args.resume,
@@ -159,7 +233,12 @@ def _emotion(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> 
     return EXIT_DONE
 
 
-def _long_run(args: argparse.Namespace, work: Callable[[Callable[[Step], None]], dict[str, Any]]) -> int:
+def _long_run(
+    args: argparse.Namespace,
+    work: Callable[[Callable[[Step], None]], dict[str, Any]],
+    *,
+    leads: bool = True,
+) -> int:
     """Run with progress on stderr; say what was reached, and how to go on from where it stopped."""
     from edge_ecg_train.loop import InterruptedAndSaved
 
@@ -176,11 +255,14 @@ def _long_run(args: argparse.Namespace, work: Callable[[Callable[[Step], None]],
     try:
         entry = work(observe)
     except InterruptedAndSaved:
-        _say(f"stopped and saved. {_go_on(args)}")
+        if leads:
+            _say(f"stopped and saved. {_go_on(args)}")
         return EXIT_INTERRUPTED
     finally:
         if bar.done:
             bar.__exit__(None, None, None)
+    if not leads:
+        return EXIT_DONE
     if args.json:
         print(json.dumps({"type": "run", "path": str(args.output), "stage": args.train_verb, **entry}))
     else:
@@ -206,7 +288,7 @@ def _session(args: argparse.Namespace, observe: Callable[[Step], None]) -> Any:
 
 
 def _scores(evaluation: dict[str, Any]) -> str:
-    """Balanced accuracies: one for each recogniser of the pretext task, or just one; or what is drawn right."""
+    """Balanced accuracies, one for each recogniser or just one; or how much of what was masked is drawn."""
     if "explained" in evaluation:
         return (
             f"{evaluation['explained']:.1%} of the masked samples' power explained "
@@ -219,7 +301,8 @@ def _scores(evaluation: dict[str, Any]) -> str:
 
 
 def _go_on(args: argparse.Namespace) -> str:
-    words = ["edge-ecg", "train", args.train_verb, str(args.store), "-o", str(args.output)]
+    stores = args.store if isinstance(args.store, list) else [args.store]
+    words = ["edge-ecg", "train", args.train_verb, *map(str, stores), "-o", str(args.output)]
     if args.train_verb == "supervised" and args.task:
         words += ["--task", args.task]
     words += ["--recipe", args.recipe, "--resume"]

@@ -57,7 +57,7 @@ class PlainLines:
 def baseline(start: StartRecord) -> str:
     """Return whether a personal baseline is in use, or how to get one; nothing where none would be used."""
     if start.profile is not None:
-        unused = "" if start.personal else " (this model has no personal head: its scale alone is used)"
+        unused = "" if start.personal else " (this model has no personal head: the profile is not used)"
         return f"personal baseline: {start.profile}{unused}"
     return "no personal baseline; two minutes at rest give one: edge-ecg enrol" if start.personal else ""
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from edge_ecg.bundle import (
     Bundle,
@@ -27,21 +26,19 @@ from edge_ecg.bundle import (
 from edge_ecg.bundle.manifest import CARD_NAME, GOLDEN_NAME
 from edge_ecg.engines import ENGINES, open_encoder
 from edge_ecg.errors import DataError
-from edge_ecg.heads import MlpHead
 from edge_ecg_train.checkpoint import load_encoder
 from edge_ecg_train.device import Execution, prepare_machine
 from edge_ecg_train.embeddings import embed
-from edge_ecg_train.run_dir import RunDir
+from edge_ecg_train.networks import Trunk
+from edge_ecg_train.run_dir import RunDir, encoder_facts
 from edge_ecg_train.store import WindowStore
+from edge_ecg_train.transformer.encoder_file import load_transformer
 
-from .calibrate import Calibration, calibrate
-from .fidelity import layer_fidelity
+from .candidates import Quantise, candidates
+from .deciders import ShippedTask, deciders, shipped_tasks
 from .gate import GateReport, compare
-from .graph import Trunk, load_trunk
-from .onnx_writer import fp32_onnx, int8_onnx
 from .quantise import quantise
-from .quantised import QuantisedTrunk
-from .tflite_writer import fp32_tflite, int8_tflite
+from .transformer import is_transformer_run
 
 MINIMUM_RUNTIME = "0.1.0"
 ENCODER_FILES = {
@@ -60,8 +57,6 @@ MIN_CONFIDENCE = 0.55
 _GATE_SHARE = 0.25
 _LAYER_WINDOWS = 12
 _GOLDEN_WINDOWS = 6
-
-Quantise = Callable[[Trunk, Calibration, int], QuantisedTrunk]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,58 +131,53 @@ def export_run(
         When no variant decides as PyTorch does.
     """
     facts = run.read_json()
-    heads = _heads(run, facts)
-    labels = {task: _labels(store, task) for task in heads}
-    torch_trunk, trunk = load_encoder(run.encoder), load_trunk(run.encoder)
+    tasks = shipped_tasks(run, facts)
+    network = load_transformer(run.encoder) if is_transformer_run(run) else load_encoder(run.encoder)
     calibrating, checking = split_rows(store.subject, settings)
-    # Thousands of small products: BLAS threads wait for each other, on a busy machine forty times as long.
-    with threadpool_limits(limits=1, user_api="blas"):
-        calibration = calibrate(trunk, np.array(store.windows[calibrating], np.float32), on_window)
     windows = np.array(store.windows[checking], np.float32)
+    deciding, labels = deciders(tasks, store, checking)
     machine = prepare_machine(Execution(device="cpu", precision="fp32"))
-    reference = embed(torch_trunk, windows, machine)
-    floats = {"litert-fp32": fp32_tflite(trunk), "onnx-fp32": fp32_onnx(trunk)}
+    reference = embed(network, windows, machine)
+    encoder = encoder_facts(network.shape) if isinstance(network, Trunk) else facts["encoder"]
 
     report: GateReport | None = None
-    for float_convs in settings.float_convs:
-        with threadpool_limits(limits=1, user_api="blas"):
-            quantised = quantiser(trunk, calibration, float_convs)
-        encoders = {"litert-int8": int8_tflite(quantised), "onnx-int8": int8_onnx(quantised), **floats}
-        manifest = _manifest(facts, settings, float_convs, len(calibrating))
-        files = _files(run, facts, heads)
+    given = np.array(store.windows[calibrating], np.float32)
+    for candidate in candidates(run, given, settings.float_convs, quantiser, on_window):
+        quantisation = {
+            "float_convs": candidate.float_convs, "calibration_windows": len(given), "seed": settings.seed,
+        }  # fmt: skip
+        manifest = _manifest(facts, tasks, settings, encoder, quantisation)
+        files = _files(run, facts, tasks)
+        encoders = {name: candidate.encoders[name] for name in ENGINES if name in candidate.encoders}
         whole = _bundle(manifest, files, encoders)
-        embeddings = {name: open_encoder(whole, name).embed(windows) for name in ENGINES}
+        embeddings = {name: open_encoder(whole, name).embed(windows) for name in encoders}
         report = GateReport(
             windows=len(windows),
             people=len(np.unique(store.subject[checking])),
             engines=[
-                compare(
-                    name,
-                    embeddings[name],
-                    reference,
-                    heads,
-                    {task: labels[task][checking] for task in heads},
-                    settings.min_confidence,
-                )
-                for name in ENGINES
+                compare(name, each, reference, deciding, labels, settings.min_confidence)
+                for name, each in embeddings.items()
             ],
-            layers=layer_fidelity(trunk, quantised, windows[:: -(-len(windows) // _LAYER_WINDOWS)]),
+            layers=candidate.layers(windows[:: -(-len(windows) // _LAYER_WINDOWS)]),
         )
         if report.failures:
-            say(f"{_describe(float_convs)}: {'; '.join(report.failures)}")
+            say(f"{candidate.text}: {'; '.join(report.failures)}")
             continue
-        shipped = {name: data for name, data in encoders.items() if not (settings.lean and name in floats)}
+        shipped = {
+            name: data for name, data in encoders.items() if not (settings.lean and name.endswith("fp32"))
+        }
         rows = np.linspace(0, len(windows) - 1, _GOLDEN_WINDOWS).round().astype(int)
+        first = embeddings[next(iter(shipped))]
         golden = Golden(
             windows[rows],
             {name: embeddings[name][rows] for name in shipped},
-            {task: head.probabilities(embeddings["litert-int8"][rows]) for task, head in heads.items()},
+            {task: deciding[task].probabilities(first)[rows] for task in tasks},
         )
         manifest = replace(
             manifest, training={**manifest.training, "gate": report.to_json()}, engines=_engines(shipped)
         )
         data = _pack(manifest, {**files, GOLDEN_NAME: golden.to_bytes()}, shipped)
-        return Exported(data, report, float_convs, settings.min_confidence)
+        return Exported(data, report, candidate.float_convs, settings.min_confidence)
     assert report is not None, "settings name at least one variant"
     report.check()
     raise AssertionError("a report with failures does not pass")
@@ -217,26 +207,12 @@ def split_rows(
     return rows[::step], np.flatnonzero(checking)
 
 
-def _describe(float_convs: int) -> str:
-    return "all layers in int8" if not float_convs else f"the first {float_convs} convolutions in float32"
-
-
-def _heads(run: RunDir, facts: Mapping[str, Any]) -> dict[str, MlpHead]:
-    tasks = facts.get("tasks", {})
-    if not tasks:
-        raise DataError(
-            f"{run.path} has no head to export.",
-            remedy=f"Train one with `edge-ecg train emotion {run.path} STORE`.",
-        )
-    return {task: MlpHead.load(run.head(task)) for task in tasks}
-
-
-def _labels(store: WindowStore, task: str) -> NDArray[np.int64]:
-    return store.label(task) if task in store.tasks else np.full(len(store), -1, np.int64)
-
-
 def _manifest(
-    facts: Mapping[str, Any], settings: ExportSettings, float_convs: int, calibrated: int
+    facts: Mapping[str, Any],
+    tasks: Mapping[str, ShippedTask],
+    settings: ExportSettings,
+    encoder: Mapping[str, Any],
+    quantisation: Mapping[str, Any],
 ) -> Manifest:
     preprocessing = facts.get("preprocessing") or facts.get("pretext", {}).get("preprocessing") or {}
     training = {key: facts[key] for key in ("pretext", "supervised", "emotion") if key in facts}
@@ -245,32 +221,44 @@ def _manifest(
         for key in ("history", "store", "path"):
             if isinstance(stage, dict):
                 stage.pop(key, None)
-    training["quantisation"] = {
-        "float_convs": float_convs, "calibration_windows": calibrated, "seed": settings.seed,
-    }  # fmt: skip
+    known = {field.name for field in fields(EncoderSpec)}
     return Manifest(
         name=settings.name,
         version=settings.version,
         created=settings.created.isoformat(timespec="seconds"),
         minimum_runtime=MINIMUM_RUNTIME,
         input=InputSpec(preprocessing=Preprocessing(**preprocessing)),
-        encoder=EncoderSpec(),
+        encoder=EncoderSpec(**{key: value for key, value in encoder.items() if key in known}),
         tasks={
-            task: TaskSpec(tuple(entry["labels"]), f"heads/{task}.npz", settings.min_confidence)
-            for task, entry in facts["tasks"].items()
+            name: TaskSpec(
+                labels=task.labels,
+                head=_head_file(name),
+                min_confidence=settings.min_confidence,
+                features=task.features,
+                personal_head=None if task.personal_head is None else _head_file(f"{name}.personal"),
+                personal_features=task.personal_features,
+                context_s=task.context_s,
+            )
+            for name, task in tasks.items()
         },
         engines={},
-        training=training,
+        training={**training, "quantisation": dict(quantisation)},
         card=facts.get("card", {}),
     )
 
 
-def _files(run: RunDir, facts: Mapping[str, Any], heads: Mapping[str, MlpHead]) -> dict[str, bytes]:
+def _head_file(name: str) -> str:
+    return f"heads/{name}.npz"
+
+
+def _files(run: RunDir, facts: Mapping[str, Any], tasks: Mapping[str, ShippedTask]) -> dict[str, bytes]:
     files = {}
-    for task, head in heads.items():
-        stream = io.BytesIO()
-        head.save(stream)
-        files[f"heads/{task}.npz"] = stream.getvalue()
+    for name, task in tasks.items():
+        for part, head in ((name, task.head), (f"{name}.personal", task.personal_head)):
+            if head is not None:
+                stream = io.BytesIO()
+                head.save(stream)
+                files[_head_file(part)] = stream.getvalue()
     files[CARD_NAME] = _card(run.path / CARD_NAME, facts).encode()
     return files
 

@@ -40,11 +40,11 @@ class Calibration:
         the R peaks of people whose heart is larger than most.
         """
         magnitudes = np.maximum(self.highs[name], -self.lows[name])
-        return _floored(np.percentile(magnitudes, REACH_PERCENTILE, axis=0))
+        return floored(np.percentile(magnitudes, REACH_PERCENTILE, axis=0))
 
     def peak(self, name: str) -> FloatArray:
         """(channels,) the largest magnitude of all."""
-        return _floored(np.maximum(self.highs[name].max(axis=0), -self.lows[name].min(axis=0)))
+        return floored(np.maximum(self.highs[name].max(axis=0), -self.lows[name].min(axis=0)))
 
     def pooled(self, name: str) -> FloatArray:
         """(n, d) what a step that leaves one value a channel made of each window."""
@@ -54,7 +54,7 @@ class Calibration:
         """Lower and upper bound, (128,) each, of every feature's maxima, with room for new windows."""
         maxima = self.pooled(name)
         low, high = maxima.min(axis=0), maxima.max(axis=0)
-        width = _floored(high - low)
+        width = floored(high - low)
         return low - LOWER_MARGIN * width, high + UPPER_MARGIN * width
 
 
@@ -76,7 +76,7 @@ def calibrate(
     )
 
 
-def _floored(values: FloatArray) -> FloatArray:
-    # A channel that never moves must not be magnified until its rounding errors matter.
+def floored(values: FloatArray) -> FloatArray:
+    """Keep a channel that never moves from being magnified until its rounding errors matter."""
     floor = 1e-4 * float(values.max())
     return np.maximum(values, floor if floor > 0 else 1.0)

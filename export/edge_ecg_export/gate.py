@@ -1,22 +1,24 @@
 """The gate: a model that decides differently after export is not shipped, and the layer at fault is named.
 
 Every exported encoder is run in its own engine on windows of people whom calibration did not see, and
-compared with PyTorch. What counts is what a user would notice: decisions that flip, and macro-F1 lost. Cosine
-and signal-to-noise ratio of the embeddings catch damage that the shipped heads happen not to look at.
+compared with PyTorch. What counts is what a user would notice: decisions that flip, macro-F1 and AUC lost, by
+the head for everyone and, where people have a baseline, by the head for known people. Every window decides
+for itself here; a model that averages over a context flips less. Cosine and signal-to-noise ratio of the
+embeddings catch damage that the shipped heads happen not to look at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from edge_ecg.errors import GateError
-from edge_ecg.heads import MlpHead
 
+from .deciders import Decider
 from .fidelity import LayerFidelity
 
 Float32Array = NDArray[np.float32]
@@ -25,6 +27,7 @@ Labels = NDArray[np.int64]
 MAX_FLIPS = 0.01
 MAX_CHANGES = 0.05
 MAX_MACRO_F1_LOSS = 0.01
+MAX_AUC_LOSS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class EngineResult:
         By task: share of windows that would flip if nothing was ever withheld. For information.
     macro_f1_loss:
         By task, in points of 1, if nothing was ever withheld.
+    auc:
+        By task: area under the ROC curve, the mean over classes of one against the rest.
+    auc_loss:
+        By task: PyTorch's minus that.
     """
 
     engine: str
@@ -77,6 +84,8 @@ class EngineResult:
     changes: Mapping[str, float]
     forced_flips: Mapping[str, float]
     macro_f1_loss: Mapping[str, float]
+    auc: Mapping[str, float] = field(default_factory=dict)
+    auc_loss: Mapping[str, float] = field(default_factory=dict)
 
     def failures(self) -> list[str]:
         """Sentences on what is beyond the limits; none when the engine passes."""
@@ -102,6 +111,9 @@ class EngineResult:
         for task, loss in self.macro_f1_loss.items():
             if loss > MAX_MACRO_F1_LOSS:
                 found.append(f"it loses {100 * loss:.1f} points of macro-F1 on {task} (at most 1)")
+        for task, loss in self.auc_loss.items():
+            if loss > MAX_AUC_LOSS:
+                found.append(f"it loses {100 * loss:.2f} points of AUC on {task} (at most 0.5)")
         return [f"{self.engine}: {text}" for text in found]
 
 
@@ -135,15 +147,21 @@ class GateReport:
         failures = self.failures
         if not failures:
             return
-        weakest = self.weakest_layer
-        others = [layer.own_snr_db for layer in self.layers if layer is not weakest]
         raise GateError(
             f"The exported model does not decide as PyTorch does: {'; '.join(failures)}.",
-            why=f"Of the int8 layers, {weakest.name} loses most: its rounding lies "
-            f"{weakest.own_snr_db:.1f} dB below its own output, that of the others {min(others):.1f} to "
-            f"{max(others):.1f} dB.",
+            why=self._blame(),
             remedy="Calibrate with more windows (--calibration-windows), or train the head with a "
             "rounding_penalty (docs/export.md).",
+        )
+
+    def _blame(self) -> str:
+        if not self.layers:
+            return ""
+        weakest = self.weakest_layer
+        others = [layer.own_snr_db for layer in self.layers if layer is not weakest]
+        return (
+            f"Of the int8 layers, {weakest.name} loses most: its rounding lies {weakest.own_snr_db:.1f} dB "
+            f"below its own output, that of the others {min(others):.1f} to {max(others):.1f} dB."
         )
 
     def to_json(self) -> dict[str, object]:
@@ -160,6 +178,8 @@ class GateReport:
                     "changes": _rounded(one.changes),
                     "forced_flips": _rounded(one.forced_flips),
                     "macro_f1_loss": _rounded(one.macro_f1_loss),
+                    "auc": _rounded(one.auc),
+                    "auc_loss": _rounded(one.auc_loss),
                 }
                 for one in self.engines
             },
@@ -177,17 +197,26 @@ def compare(
     engine: str,
     embeddings: Float32Array,
     reference: Float32Array,
-    heads: Mapping[str, MlpHead],
+    heads: Mapping[str, Decider],
     labels: Mapping[str, Labels],
     min_confidence: float = 0.5,
 ) -> EngineResult:
-    """Compare an engine's embeddings (n, 128) with PyTorch's.
+    """Compare an engine's embeddings (n, d) with PyTorch's.
 
-    ``labels`` are by task, (n,), -1 where a window has none; below ``min_confidence`` a decision is withheld.
+    Parameters
+    ----------
+    engine:
+        Its name in the table of engines.
+    embeddings, reference:
+        (n, d), the engine's and PyTorch's.
+    heads, labels:
+        By task: who decides, and the labels of the m rows that it decides on, -1 where a window has none.
+    min_confidence:
+        Below it a decision is withheld.
     """
     lengths = [np.maximum(np.linalg.norm(each, axis=1), 1e-12) for each in (embeddings, reference)]
     cosines = (embeddings.astype(np.float64) * reference).sum(axis=1) / (lengths[0] * lengths[1])
-    flips, changes, forced, losses = {}, {}, {}, {}
+    flips, changes, forced, losses, aucs, auc_losses = {}, {}, {}, {}, {}, {}
     for task, head in heads.items():
         ours, theirs = head.probabilities(embeddings), head.probabilities(reference)
         said, exact = ours.argmax(axis=1), theirs.argmax(axis=1)
@@ -200,6 +229,9 @@ def compare(
             truth = labels[task][known]
             score, before = (f1_score(truth, each[known], average="macro") for each in (said, exact))
             losses[task] = max(0.0, float(before - score))
+            if len(np.unique(truth)) > 1:
+                aucs[task], exact_auc = (_auc(truth, each[known]) for each in (ours, theirs))
+                auc_losses[task] = max(0.0, exact_auc - aucs[task])
     return EngineResult(
         engine,
         float(cosines.mean()),
@@ -209,7 +241,15 @@ def compare(
         changes,
         forced,
         losses,
+        aucs,
+        auc_losses,
     )
+
+
+def _auc(truth: Labels, probabilities: Float32Array) -> float:
+    """Mean over the classes that occur of the area under the curve of one against the rest."""
+    each = [roc_auc_score(truth == one, probabilities[:, one]) for one in np.unique(truth)]
+    return float(np.mean(each))
 
 
 def _rounded(shares: Mapping[str, float]) -> dict[str, float]:

@@ -165,7 +165,9 @@ def _steps(arrays: Mapping[str, NDArray[np.generic]], padding: str, pooling: str
         weight = _array(arrays, f"conv{index}.weight", shape)
         bias = _array(arrays, f"conv{index}.bias", shape[:1])
         taps = shape[2]
-        yield Conv(f"conv{index}", weight, bias, ((taps - 1) // 2, taps // 2) if padding == "same" else (0, 0))
+        yield Conv(
+            f"conv{index}", weight, bias, ((taps - 1) // 2, taps // 2) if padding == "same" else (0, 0)
+        )
         if index in _POOLED:
             yield Pool(f"pool{index}")
         last = index == len(CONV_SHAPES)

@@ -26,6 +26,7 @@ from .graph import (
 )
 from .quantised import (
     MAGNIFY,
+    QMIN,
     Affine,
     Digits,
     Grid,
@@ -127,29 +128,44 @@ def _stats(graph: _Graph, name: str, x: str) -> str:
 
 
 def _whole_stats(graph: _Graph, step: QGlobalStats, x: str) -> str:
-    """Pool int8 whole numbers (n, 128, 1, steps) as float (n, 384, 1, 1); sums are exact in any order."""
-    name = step.name
-    share = graph.constant(f"{name}.share", np.float32(step.share))
+    """Pool int8 whole numbers (n, 128, 1, steps) as float (n, 384, 1, 1): see ``QGlobalStats``."""
+    name, grid = step.name, step.root_grid
+
+    def op(kind: str, part: str, *inputs: str, **attributes: object) -> str:
+        return graph.add(kind, list(inputs), f"{name}.{part}", **attributes)
+
+    def number(part: str, value: float) -> str:
+        return graph.constant(f"{name}.{part}", np.float32(value))
+
     axis = graph.constant(f"{name}.axis", np.array([3]))
-    largest = graph.largest(f"{name}.max", x, step.leaky.source, step.steps)
-    largest = graph.add("LeakyRelu", [largest], f"{name}.max.leaky", alpha=SLOPE)
-    whole = graph.dequantise(_leaky(graph, step.leaky, x), f"{name}.whole", step.leaky.target)
-    total = graph.add("ReduceSum", [whole, axis], f"{name}.sum")
-    squares = graph.add("Mul", [whole, whole], f"{name}.square")
-    squares = graph.add("ReduceSum", [squares, axis], f"{name}.sum_square")
-    mean = graph.add("Mul", [total, share], f"{name}.mean")
-    square = graph.add("Mul", [squares, share], f"{name}.mean_square")
-    of_mean = graph.add("Mul", [mean, mean], f"{name}.square_mean")
-    variance = graph.add("Sub", [square, of_mean], f"{name}.difference")
-    zero = graph.constant(f"{name}.none", np.float32(0.0))
-    variance = graph.add("Max", [variance, zero], f"{name}.variance")
-    root, grid = graph.add("Sqrt", [variance], f"{name}.root"), step.root_grid
-    near = graph.round(f"{name}.near", root, grid)
-    beyond = graph.add("Sub", [variance, graph.add("Mul", [near, near], f"{name}.near2")], f"{name}.beyond")
-    magnify = graph.constant(f"{name}.magnify", np.float32(MAGNIFY))
-    beyond = graph.add("Mul", [beyond, magnify], f"{name}.beyond.magnified")
-    down = graph.clip(f"{name}.down", beyond, -grid.step, 0.0)
-    deviation = graph.add("Add", [near, down], f"{name}.std")
+    share, zero = number("share", step.share), graph.constant(f"{name}.zero", step.zero[:, None, None])
+    floor = graph.constant(f"{name}.floor", -step.zero[:, None, None])
+
+    def mean_and_variance(part: str, values: str) -> tuple[str, str]:
+        mean = op("Mul", f"{part}.mean", op("ReduceSum", f"{part}.sum", values, axis), share)
+        squares = op("ReduceSumSquare", f"{part}.squares", values, axis)
+        square = op("Mul", f"{part}.square", squares, share)
+        return mean, op("Sub", f"{part}.variance", square, op("Mul", f"{part}.mean2", mean, mean))
+
+    # ONNX Runtime computes conv6 in int8 only if what follows the dequantised values is one operation, so
+    # this maximum stands there, which changes nothing.
+    q = op("Max", "q", graph.dequantise(x, f"{name}.in", step.tensor), number("least", QMIN))
+    mean_q, variance_q = mean_and_variance("q", q)
+    mean_m, variance_m = mean_and_variance("m", op("Max", "m", q, floor))
+    positive = op("Add", "positive", mean_m, zero)
+    four_times = op("Mul", "positive4", number("four", 4.0), positive)
+    mean = op("Add", "mean", op("Add", "negative", mean_q, zero), four_times)
+    spread = op("Add", "spread", variance_q, op("Mul", "spread_m", number("24", 24.0), variance_m))
+    between = op("Mul", "between", op("Sub", "distance", mean_m, mean_q), positive)
+    variance = op("Add", "variance", spread, op("Mul", "between8", number("eight", 8.0), between))
+    assert grid.reach is not None
+    variance = graph.clip(f"{name}.variance", variance, 0.0, grid.reach**2)
+    near = graph.round(f"{name}.near", op("Sqrt", "root", variance), grid)
+    beyond = op("Sub", "beyond", variance, op("Mul", "near2", near, near))
+    beyond = op("Mul", "beyond.magnified", beyond, number("magnify", MAGNIFY))
+    deviation = op("Add", "std", near, graph.clip(f"{name}.down", beyond, -grid.step, 0.0))
+    largest = op("Add", "max.shifted", op("ReduceMax", "max", q, axis), zero)
+    largest = op("LeakyRelu", "max.leaky", largest, alpha=SLOPE)
     return graph.add("Concat", [largest, mean, deviation], name, axis=1)
 
 
@@ -215,7 +231,8 @@ class _Graph:
 
     def clip(self, name: str, x: str, low: float, high: float) -> str:
         bounds = [
-            self.constant(f"{name}.{side}", np.float32(bound)) for side, bound in (("low", low), ("high", high))
+            self.constant(f"{name}.{side}", np.float32(bound))
+            for side, bound in (("low", low), ("high", high))
         ]
         return self.add("Clip", [x, *bounds], f"{name}.clip")
 
@@ -224,7 +241,7 @@ class _Graph:
         return self.add("Sub", [self.add("Add", [x, magic], f"{name}.sum"), magic], name)
 
     def largest(self, name: str, x: str, tensor: Affine, steps: int) -> str:
-        """Maxima of int8 values, as float: a pool over all steps has an int8 kernel; GlobalMaxPool has none."""
+        """Maxima of int8 values, as float: a pool over all steps has an int8 kernel, GlobalMaxPool none."""
         x = self.dequantise(x, f"{name}.in", tensor)
         x = self.add("MaxPool", [x], name, kernel_shape=[1, steps], strides=[1, steps])
         return self.dequantise(self.quantise(x, name, tensor), f"{name}.out", tensor)

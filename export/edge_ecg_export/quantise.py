@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .calibrate import Calibration
+from .calibrate import Calibration, floored
 from .graph import Conv, GlobalMax, GlobalStats, Leaky, Pool, Trunk
 from .quantised import (
+    QMAX,
+    QMIN,
     Affine,
     Digits,
     Grid,
@@ -38,11 +40,10 @@ ACTIVATION_DIGITS = Digits("digits", Affine(2.0**-7, -86), (16,))
 UNIT = Affine(2.0**-7, 0)
 LEAKY_POSITIVE, LEAKY_NEGATIVE, LEAKY_ZERO = 425, 85, -85
 
-# Before and behind the last LeakyReLU where means are pooled. Behind it a step is exactly 1; before it, a
-# little less than 1, so that multipliers of 255 and 51 leave positive values as they are and take a fifth of
-# negative ones.
-WHOLE_POSITIVE, WHOLE_NEGATIVE = 255, 51
-WHOLE_SOURCE = Affine(float(np.float32(255.0 / 256.0 / (1.0 - 4e-6))), 0)
+# The last convolution's outputs where means are pooled, and how far beyond the calibration windows' largest
+# and smallest values a channel reaches. Maxima of new people exceed them, and cost most when they saturate.
+WHOLE = Affine(1.0, 0)
+WHOLE_HIGH, WHOLE_LOW = 2.0, 1.25
 
 WEIGHT_MAX = 127
 
@@ -52,6 +53,8 @@ WINDOW_REACH = 16.0
 WINDOW_GRID = Grid("grid", 2.0**-8, WINDOW_REACH)
 ACTIVATION_GRID_STEP = 2.0**-10
 MAGNITUDE_SUM = 2.0**25
+# A maximum hides that a sum was rounded, a mean shows it: here no order of additions can reach 2^24.
+MAGNITUDE_SUM_FOR_MEANS = 2.0**24
 
 _TRIM = 0.05
 
@@ -72,6 +75,10 @@ def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> Qu
         low, high = calibration.maxima(f"max{len(trunk.convs)}")
         shift = (low + high) / 2.0
         divisors[last] = (high - low) / 2.0 / UNIT.high
+    zero, magnitude_sum = np.zeros(0), MAGNITUDE_SUM
+    if trunk.pooling != "max":
+        divisors[last], zero = _whole_numbers(calibration, last)
+        magnitude_sum = MAGNITUDE_SUM_FOR_MEANS
     steps: list[QStep] = [WINDOW_GRID if float_convs else WINDOW_DIGITS]
     reach, previous, conv_name = WINDOW_REACH, np.ones(1), ""
     named: dict[str, FloatArray] = {}
@@ -82,11 +89,13 @@ def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> Qu
                 conv_name = step.name
                 divisor = divisors[conv_name]
                 weight = step.weight * previous[None, :, None] / divisor[:, None, None]
-                bias = (step.bias - (shift if _is_maximised(trunk, step) else 0.0)) / divisor
+                bias = step.bias / divisor
+                if conv_name == last:
+                    bias = (step.bias - shift) / divisor if trunk.pooling == "max" else bias - zero
                 if isinstance(before, Grid):
-                    steps.append(_grid_conv(step, weight, bias, before.step, reach))
+                    steps.append(_grid_conv(step, weight, bias, before.step, reach, magnitude_sum))
                 else:
-                    target = WHOLE_SOURCE if conv_name == last and trunk.pooling != "max" else UNIT
+                    target = WHOLE if conv_name == last and trunk.pooling != "max" else UNIT
                     steps.append(_int8_conv(step, weight, bias, before, target))
                 previous, reach = divisor, 1.0
             case Pool():
@@ -94,19 +103,24 @@ def quantise(trunk: Trunk, calibration: Calibration, float_convs: int = 0) -> Qu
             case GlobalMax():
                 steps.append(QGlobalMax(step.name, UNIT, trunk.last_steps))
             case GlobalStats():
-                whole = QLeaky(f"{step.name}.leaky", WHOLE_SOURCE, 0, WHOLE_POSITIVE, WHOLE_NEGATIVE)
-                steps.append(QGlobalStats(step.name, whole, trunk.last_steps))
+                steps.append(QGlobalStats(step.name, WHOLE, zero.astype(np.float32), trunk.last_steps))
             case Leaky() if conv_name != last:
                 steps.extend(_leaky(step, before, is_last_float=conv_name == f"conv{float_convs}"))
-        pooled = isinstance(step, GlobalStats)
-        named[step.name] = np.tile(divisors[conv_name], 3) if pooled else divisors[conv_name]
+        named[step.name] = divisors[conv_name]
+        if isinstance(
+            step, GlobalStats
+        ):  # means and deviations come out as five times those of the LeakyReLU
+            named[step.name] = np.concatenate([divisors[last], divisors[last] / 5.0, divisors[last] / 5.0])
     ones, zeros = np.ones(trunk.embedding, np.float32), np.zeros(trunk.embedding, np.float32)
     return _correct_output(QuantisedTrunk(tuple(steps), ones, zeros, named, shift), calibration)
 
 
-def _is_maximised(trunk: Trunk, conv: Conv) -> bool:
-    """Whether nothing but the global maximum sees what a convolution makes."""
-    return conv is trunk.convs[-1] and trunk.pooling == "max"
+def _whole_numbers(calibration: Calibration, conv: str) -> tuple[FloatArray, FloatArray]:
+    """Divisors and zero points, (channels,) each, with which a convolution's outputs fill -128..127."""
+    high = WHOLE_HIGH * np.maximum(calibration.highs[conv].max(axis=0), 0.0)
+    low = WHOLE_LOW * np.maximum(-calibration.lows[conv].min(axis=0), 0.0)
+    divisor = floored(high + low) / (QMAX - QMIN)
+    return divisor, np.clip(np.rint(high / divisor) - QMAX, -QMAX, -QMIN)
 
 
 def _divisors(trunk: Trunk, calibration: Calibration, float_convs: int) -> dict[str, FloatArray]:
@@ -118,8 +132,6 @@ def _divisors(trunk: Trunk, calibration: Calibration, float_convs: int) -> dict[
         full_scale = UNIT.high if index > float_convs else 1.0
         if index == float_convs:
             full_scale = ACTIVATION_DIGITS.tensor.high
-        if index == len(trunk.convs):
-            full_scale = WHOLE_SOURCE.high
         divisors[conv] = reach / full_scale
     return divisors
 
@@ -134,10 +146,12 @@ def _seen(trunk: Trunk) -> list[tuple[str, str]]:
     return pairs
 
 
-def _grid_conv(conv: Conv, weight: FloatArray, bias: FloatArray, input_step: float, reach: float) -> GridConv:
+def _grid_conv(
+    conv: Conv, weight: FloatArray, bias: FloatArray, input_step: float, reach: float, magnitude_sum: float
+) -> GridConv:
     """Round weights to powers of two that are as fine as exact float32 sums allow."""
     magnitudes = np.abs(weight).sum(axis=(1, 2)) * reach / input_step
-    steps = 2.0 ** np.ceil(np.log2(np.maximum(magnitudes, 1e-30) / MAGNITUDE_SUM))
+    steps = 2.0 ** np.ceil(np.log2(np.maximum(magnitudes, 1e-30) / magnitude_sum))
     rounded = np.rint(weight / steps[:, None, None]) * steps[:, None, None]
     bias_steps = steps * input_step
     return GridConv(

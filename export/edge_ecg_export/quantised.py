@@ -22,12 +22,13 @@ negative x); ONNX Runtime computes in float and rounds half to even. With k and 
 The output, pooled by maxima. Each feature is quantised over its own range of *maxima* (a smaller value never
 is a global maximum), and brought back by a float product and sum; its LeakyReLU is computed in float.
 
-The output, pooled by maxima, means and deviations. The maximum is taken in front of the last LeakyReLU, where
-negative values have five times the resolution. Behind it a step is 1, so that int8 values stand for whole
-numbers from -25 to 127; over 591 steps of time even the squares of such numbers sum to less than 2^24, where
-float32 additions are exact in any order. What follows is one rounded float32 operation after the other, the
-same in all engines; all but the square root, which some approximate. So a deviation is brought down to a
-multiple of 1/32 whose square is not above the variance: squares of such numbers are exact.
+The output, pooled by maxima, means and deviations. conv6's outputs are whole numbers q in -128..127, each
+channel with a zero point of its own. Over 591 steps of time such numbers, and even their squares, sum to less
+than 2^24, where float32 additions are exact in any order. LeakyReLU is linear in q and in its positive part,
+so four sums give its mean and deviation without another rounding (:class:`QGlobalStats`). What follows is one
+rounded float32 operation after the other, the same in all engines; all but the square root, which some
+approximate. So a deviation is brought down to a multiple of 1/16 whose square is not above the variance:
+squares of such numbers are exact.
 """
 
 from __future__ import annotations
@@ -196,35 +197,50 @@ class QGlobalMax:
     steps: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QGlobalStats:
-    """A LeakyReLU to int8 values whose scale is 1; their maxima, means and standard deviations in float32.
+    """Maxima, means and standard deviations over time of the LeakyReLU of whole numbers, in float32.
+
+    A channel's int8 value q stands for p = q + zero, and five times its LeakyReLU is p + 4 max(p, 0). With
+    m = max(q, -zero), so that max(p, 0) = m + zero and cov(q, m) = var(m) + (mean m - mean q)(mean m + zero),
+    both moments follow from sums of q, q², m and m²::
+
+        mean = (mean q + zero) + 4 (mean m + zero)
+        variance = var(q) + 24 var(m) + 8 (mean m - mean q)(mean m + zero)
 
     Attributes
     ----------
-    leaky:
-        From the convolution's output to whole numbers.
+    tensor:
+        Of the int8 values; its scale is 1.
+    zero:
+        (channels,) float32 whole numbers in -127..128.
     steps:
         How many there are in time.
     """
 
     name: str
-    leaky: QLeaky
+    tensor: Affine
+    zero: Float32Array
     steps: int
 
     def __post_init__(self) -> None:
-        if self.leaky.target != Affine(1.0, 0) or self.steps * QMAX**2 >= 2**24:
-            raise ValueError(f"sums over {self.steps} values of {self.leaky.target} would not be exact")
-
-    @property
-    def root_grid(self) -> Grid:
-        """The multiples that a standard deviation is brought down to; below 128 they have 12 bits."""
-        return Grid(f"{self.name}.std", 2.0**-5)
+        if self.tensor != Affine(1.0, 0) or self.steps * QMIN**2 >= 2**24:
+            raise ValueError(f"sums over {self.steps} values of {self.tensor} would not be exact")
+        if (self.zero != np.clip(np.rint(self.zero), -QMAX, -QMIN)).any():
+            raise ValueError("a zero point is no whole number, or out of reach")
 
     @property
     def share(self) -> float:
         """What one step counts in a mean; a float32 value."""
         return float(np.float32(1.0 / self.steps))
+
+    @property
+    def root_grid(self) -> Grid:
+        """The multiples that a deviation is brought down to; with at most 12 bits, so that squares are exact.
+
+        Deviations beyond its reach saturate: 256, two fifths of what the largest value can be.
+        """
+        return Grid(f"{self.name}.std", 2.0**-4, 2.0**8)
 
 
 QStep = Grid | GridConv | Pool | Leaky | Digits | QConv | QPool | QLeaky | QGlobalMax | QGlobalStats

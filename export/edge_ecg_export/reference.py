@@ -166,14 +166,21 @@ def _float_leaky(x: Float32Array) -> Float32Array:
 
 def _stats(step: QGlobalStats, x: Int8Array) -> Float32Array:
     """One float32 operation after the other, as in the files; the sums are exact."""
-    largest = _float_leaky(step.leaky.source.dequantise(x.max(axis=1)))
-    whole = _leaky(step.leaky, x).astype(np.float32)
-    mean, square = (each.sum(axis=1) * np.float32(step.share) for each in (whole, whole * whole))
-    variance = np.maximum(square - mean * mean, np.float32(0.0))
+    q = x.astype(np.float32)
+    m = np.maximum(q, -step.zero[:, None])
+    mean_q, mean_m, square_q, square_m = (
+        each.sum(axis=1) * np.float32(step.share) for each in (q, m, q * q, m * m)
+    )
+    positive = mean_m + step.zero
+    mean = (mean_q + step.zero) + np.float32(4.0) * positive
+    spread = (square_q - mean_q * mean_q) + np.float32(24.0) * (square_m - mean_m * mean_m)
     grid = step.root_grid
+    variance = spread + np.float32(8.0) * ((mean_m - mean_q) * positive)
+    variance = np.clip(variance, np.float32(0.0), np.float32((grid.reach or 0.0) ** 2))
     near = (np.sqrt(variance) + np.float32(grid.magic)) - np.float32(grid.magic)
     beyond = (variance - near * near) * np.float32(MAGNIFY)
-    return np.concatenate([largest, mean, near + np.clip(beyond, np.float32(-grid.step), np.float32(0.0))])
+    deviation = near + np.clip(beyond, np.float32(-grid.step), np.float32(0.0))
+    return np.concatenate([_float_leaky(q.max(axis=1) + step.zero), mean, deviation])
 
 
 def _leaky(step: QLeaky, x: Int8Array) -> Int8Array:

@@ -218,9 +218,6 @@ def cut() -> BlockCutter:
     return make
 
 
-PERSONAL_FEATURES = ("log_heart_rate", "log_sdnn")
-
-
 @pytest.fixture(scope="session")
 def personal_bundle_path(
     tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, bundle_files: dict[str, bytes]
@@ -229,13 +226,13 @@ def personal_bundle_path(
     task = TaskSpec(
         ("rest", "stress"),
         "heads/stress.npz",
-        features=PERSONAL_FEATURES,
+        features=("log_heart_rate", "log_sdnn"),
         personal_head="heads/stress.personal.npz",
+        personal_features=("heart_rate_z", "log_sdnn_change", "log_rmssd_change"),
     )
-    inputs = 128 + len(PERSONAL_FEATURES)
     heads = {
-        "heads/stress.npz": head_bytes(random_head(5, inputs=inputs)),
-        "heads/stress.personal.npz": head_bytes(random_head(6, inputs=inputs)),
+        "heads/stress.npz": head_bytes(random_head(5, inputs=128 + 2)),
+        "heads/stress.personal.npz": head_bytes(random_head(6, inputs=128 + 3)),
     }
     path = tmp_path_factory.mktemp("bundle") / "personal.ecgb"
     spec = replace(manifest, name="personal", tasks={**manifest.tasks, "stress": task})

@@ -82,18 +82,19 @@ def test_a_head_of_another_width_is_refused(manifest: Manifest, bundle_files: di
         load_model(io.BytesIO(data))
 
 
-FEATURES = ("log_sdnn", "heart_rate_bpm")
-
-
 @pytest.fixture(scope="module")
 def with_features(manifest: Manifest, bundle_files: dict[str, bytes]) -> bytes:
     """One task with interval features and a personal head, one as before."""
     task = TaskSpec(
-        ("rest", "stress"), "heads/stress.npz", features=FEATURES, personal_head="heads/stress.personal.npz"
+        ("rest", "stress"),
+        "heads/stress.npz",
+        features=("log_sdnn", "heart_rate_bpm"),
+        personal_head="heads/stress.personal.npz",
+        personal_features=("log_rmssd_change", "heart_rate_z", "log_sdnn_change"),
     )
     heads = {
-        f"heads/stress{name}.npz": saved(random_head(seed, inputs=130))
-        for name, seed in (("", 5), (".personal", 6))
+        "heads/stress.npz": saved(random_head(5, inputs=130)),
+        "heads/stress.personal.npz": saved(random_head(6, inputs=131)),
     }
     spec = replace(manifest, tasks={**manifest.tasks, "stress": task})
     return bundle_bytes(spec, bundle_files | heads)
@@ -114,9 +115,24 @@ def test_interval_features_stand_behind_the_embedding(with_features: bytes, hear
     found = model.predict(windows)
     np.testing.assert_array_equal(found["stress"], random_head(5, inputs=130).probabilities(inputs))
     assert np.isfinite(found["stress"]).all()
-    personal = model.personal_heads["stress"].probabilities(inputs)
-    np.testing.assert_array_equal(personal, random_head(6, inputs=130).probabilities(inputs))
+
+
+def test_a_known_person_is_seen_relative_to_the_baseline(with_features: bytes, heart: Heart) -> None:
+    model = load_model(io.BytesIO(with_features))
     assert set(model.personal_heads) == {"stress"}
+    windows = np.stack([heart(10, 256.0), heart(10, 256.0, seed=4)]).astype(np.float32)
+    embeddings = model.embed(windows)
+    sources = interval_features(windows[0], ["heart_rate_bpm", "sdnn_ms", "rmssd_ms"])
+    inputs = model.personal_inputs("stress", embeddings, windows, embeddings[0], sources)
+    assert inputs.shape == (2, 131)
+    assert not inputs[0].any()
+    np.testing.assert_array_equal(inputs[1, :128], embeddings[1] - embeddings[0])
+    rate, log_sdnn, log_rmssd = interval_features(windows[1], ["heart_rate_bpm", "log_sdnn", "log_rmssd"])
+    assert inputs[1, 128] == pytest.approx(log_rmssd - np.log(sources[2]), rel=1e-4)
+    assert inputs[1, 130] == pytest.approx(log_sdnn - np.log(sources[1]), rel=1e-4)
+    assert np.sign(inputs[1, 129]) == np.sign(rate - sources[0])
+    expected = random_head(6, inputs=131).probabilities(inputs)
+    np.testing.assert_array_equal(model.personal_heads["stress"].probabilities(inputs), expected)
 
 
 def test_features_need_their_windows(with_features: bytes) -> None:
@@ -127,21 +143,26 @@ def test_features_need_their_windows(with_features: bytes) -> None:
             model.decide(embeddings, windows)
 
 
-@pytest.mark.parametrize("file", ["heads/stress.npz", "heads/stress.personal.npz"])
-def test_a_head_without_room_for_the_features_is_refused(with_features: bytes, file: str) -> None:
+@pytest.mark.parametrize(("file", "inputs"), [("heads/stress.npz", 130), ("heads/stress.personal.npz", 131)])
+def test_a_head_without_room_for_the_features_is_refused(
+    with_features: bytes, file: str, inputs: int
+) -> None:
     bundle = read_bundle(io.BytesIO(with_features))
     files = {**bundle.contents, file: saved(random_head(5, inputs=128))}
     with pytest.raises(BundleError, match="does not fit") as caught:
         load_model(io.BytesIO(bundle_bytes(bundle.manifest, files)))
     assert f"{file} maps 128 values" in caught.value.why
-    assert "130" in caught.value.why
+    assert str(inputs) in caught.value.why
 
 
 def test_a_feature_of_a_newer_version_is_named(manifest: Manifest, bundle_files: dict[str, bytes]) -> None:
-    tasks = {"stress": TaskSpec(("rest", "stress"), "heads/stress.npz", features=("phase_of_the_moon",))}
-    with pytest.raises(BundleError, match="needs phase_of_the_moon") as caught:
-        load_model(io.BytesIO(bundle_bytes(replace(manifest, tasks=tasks), bundle_files)))
-    assert "--upgrade" in caught.value.remedy
+    task = TaskSpec(("rest", "stress"), "heads/stress.npz", personal_head="heads/stress.npz")
+    for field in ("features", "personal_features"):
+        spec = replace(task, **{field: ("phase_of_the_moon",)})
+        data = bundle_bytes(replace(manifest, tasks={"stress": spec}), bundle_files)
+        with pytest.raises(BundleError, match="needs phase_of_the_moon") as caught:
+            load_model(io.BytesIO(data))
+        assert "--upgrade" in caught.value.remedy
 
 
 def test_the_bundled_model_of_before_still_runs(heart: Heart) -> None:

@@ -40,9 +40,7 @@ def test_start_decisions_end(model: Model, heart: Heart, cut: Cut, list_source: 
     records = list(edge_ecg.decide(list_source(cut(heart(13, FS_HZ), FS_HZ), FS_HZ), model))
     start, *decisions, end = records
     context_s = {"stress": 0.0, "valence": 0.0}
-    assert start == StartRecord(
-        "list:", "list", FS_HZ, model.name_at_sha, model.engine, 1.0, None, context_s
-    )
+    assert start == StartRecord("list:", "list", FS_HZ, model.name_at_sha, model.engine, 1.0, None, context_s)
     assert all(isinstance(record, DecisionRecord) for record in decisions)
     assert end == EndRecord(3, 1, 0, "source ended")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,10 +46,10 @@ def ecg_windows(count: int, seed: int) -> Windows:
 
 
 @pytest.fixture(scope="session")
-def arrays() -> dict[str, NDArray[np.float32]]:
-    """Glorot weights (Table 1)."""
+def arrays() -> dict[str, NDArray[Any]]:
+    """Glorot weights (Table 1), as an encoder.npz holds them."""
     rng = np.random.default_rng(11)
-    made: dict[str, NDArray[np.float32]] = {}
+    made: dict[str, NDArray[Any]] = {"padding": np.array("same"), "pooling": np.array("max")}
     for index, shape in enumerate(CONV_SHAPES, start=1):
         outputs, inputs, taps = shape
         bound = np.sqrt(6 / (taps * (inputs + outputs)))
@@ -58,7 +59,7 @@ def arrays() -> dict[str, NDArray[np.float32]]:
 
 
 @pytest.fixture(scope="session")
-def trunk(arrays: dict[str, NDArray[np.float32]]) -> Trunk:
+def trunk(arrays: dict[str, NDArray[Any]]) -> Trunk:
     """The float trunk."""
     return make_trunk(arrays)
 
@@ -135,7 +136,7 @@ def _rows(people: list[Windows]) -> Iterator[tuple[int, int, Windows]]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, arrays: dict[str, NDArray[np.float32]], head: MlpHead, store: WindowStore) -> RunDir:
+def run(tmp_path: Path, arrays: dict[str, NDArray[Any]], head: MlpHead, store: WindowStore) -> RunDir:
     """A complete run; each test has its own, to damage as it likes."""
     place = RunDir(tmp_path / "run")
     (place.path / "heads").mkdir(parents=True)

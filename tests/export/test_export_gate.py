@@ -102,6 +102,24 @@ def test_compare_counts_flips_and_macro_f1(head: MlpHead) -> None:
     assert result.cosine_p1 == pytest.approx(np.quantile(cosines, 0.01), abs=1e-6)
 
 
+def test_compare_measures_the_auc(head: MlpHead) -> None:
+    rng = np.random.default_rng(2)
+    reference = (head.mean + rng.normal(size=(200, 128)) * head.scale).astype(np.float32)
+    engine = reference.copy()
+    engine[:30] = 2 * head.mean - reference[:30]
+    labels = head.probabilities(reference).argmax(axis=1)
+    labels[::7] = -1
+    result = compare("onnx-int8", engine, reference, {"stress": head}, {"stress": labels})
+    score = head.probabilities(engine)[:, 1]
+    above = score[labels == 1][:, None] - score[labels == 0]
+    expected = np.mean((above > 0) + 0.5 * (above == 0))  # Mann and Whitney's share of pairs in order
+    assert result.auc == {"stress": pytest.approx(expected)}
+    assert result.auc_loss == {"stress": pytest.approx(1 - expected)}
+    assert compare("onnx-int8", reference, engine, {"stress": head}, {"stress": labels}).auc_loss == {
+        "stress": 0.0
+    }
+
+
 def test_compare_without_labels_has_no_f1_and_a_gain_is_no_loss(head: MlpHead) -> None:
     rng = np.random.default_rng(3)
     good = (head.mean + rng.normal(size=(50, 128)) * head.scale).astype(np.float32)
@@ -125,6 +143,7 @@ def test_compare_without_labels_has_no_f1_and_a_gain_is_no_loss(head: MlpHead) -
         ({"snr_db": 9.5}, "lie 9.5 dB above their error"),
         ({"flips": {"stress": 0.0101, "other": 0.01}}, "1.01% of its stress decisions flip (at most 1%)"),
         ({"macro_f1_loss": {"stress": 0.011}}, "it loses 1.1 points of macro-F1 on stress (at most 1)"),
+        ({"auc_loss": {"stress": 0.0051}}, "it loses 0.51 points of AUC on stress (at most 0.5)"),
     ],
 )
 def test_each_limit_has_its_sentence(engine: str, changes: dict[str, object], sentence: str) -> None:
@@ -138,6 +157,8 @@ def test_each_limit_has_its_sentence(engine: str, changes: dict[str, object], se
         {"stress": 0.05},
         {"stress": 0.3},
         {"stress": 0.01},
+        {"stress": 0.9},
+        {"stress": 0.005},
     )
     assert fine.failures() == []
     (said,) = replace(fine, **changes).failures()

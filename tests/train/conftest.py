@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_ecg_train.evaluation.data import TaskData
+from edge_ecg_train.store_writer import StoreWriter, WindowMeta
+
 EEGMAT_FS_HZ = 500
 # P, R, S and T: seconds from the R peak, millivolts, seconds.
 WAVES = ((-0.16, 0.12, 0.02), (0.0, 1.0, 0.01), (0.03, -0.2, 0.01), (0.25, 0.25, 0.04))
@@ -157,3 +160,35 @@ def make_ecg() -> Callable[..., NDArray[np.float64]]:
 def fake_data(tmp_path: Path) -> FakeData:
     """Writes data set folders below ``tmp_path / "data"``."""
     return FakeData(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def stress_data(tmp_path_factory: pytest.TempPathFactory) -> TaskData:
+    """Eight people, 12 windows at rest and 6 under stress, which makes their hearts faster by 18 a minute."""
+    folder = tmp_path_factory.mktemp("stress")
+    with StoreWriter(folder / "store") as writer:
+        for person in range(8):
+            for stress, seconds in enumerate((70, 40)):
+                rate_bpm = 60.0 + 4 * person + 18 * stress
+                ecg = generated_ecg(seconds, 256, rate_bpm, seed=2 * person + stress)
+                for start_s in range(0, seconds - 10, 5):
+                    window = ecg[256 * start_s : 256 * start_s + 2560].astype(np.float32) / 0.2
+                    session = ("rest", "arithmetic")[stress]
+                    meta = WindowMeta(
+                        "made",
+                        f"made/{person}",
+                        session,
+                        "I",
+                        float(start_s),
+                        rate_bpm,
+                        1.0,
+                        {"stress": stress},
+                    )
+                    writer.append(window, meta)
+        store = writer.commit(
+            preprocessing={"normalisation": "calibrated"},
+            labels={"stress": ("rest", "stress")},
+            datasets=[],
+            windowing={"hop_s": 5, "kept": "good"},
+        )
+    return TaskData.of(store, "stress", cache=folder / "cache")

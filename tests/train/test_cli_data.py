@@ -57,6 +57,52 @@ def test_check(capsys: pytest.CaptureFixture[str], fake_data: Any) -> None:
     assert [one["complete"] for one in reports] == [False, True]
 
 
+def test_list_has_what_a_reader_of_numbers_must_know(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = _run(capsys, "data", "list", "--json")
+    entries = {entry["name"]: entry for entry in map(json.loads, out.splitlines())}
+    assert entries["dreamer"]["labels"]["arousal5"] == ["1", "2", "3", "4", "5"]
+    assert entries["qtdb"]["labels"] == {}
+    assert "Nobody annotated stress" in entries["drivedb"]["caution"]
+
+
+def test_a_long_list_of_missing_files_is_cut(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "drive01.hea").write_text("nonsense")
+    code, out, _ = _run(capsys, "data", "check", "drivedb", "--root", tmp_path)
+    assert code == 5
+    assert out.count("missing: drive") == 12
+    assert "missing: 23 more" in out
+    _, out, _ = _run(capsys, "data", "check", "drivedb", "--root", tmp_path, "--json")
+    assert len(json.loads(out)["missing"]) == 35
+
+
+def test_how_labels_are_made_is_recorded(
+    capsys: pytest.CaptureFixture[str], fake_data: Any, tmp_path: Path
+) -> None:
+    root = fake_data.eegmat()
+    hashes = {}
+    for kind in ("whole", "max"):
+        words = ("data", "prepare", "eegmat", "--root", root, "-o", tmp_path / kind, "--labels", kind)
+        code, out, _ = _run(capsys, *words)
+        store = WindowStore.open(tmp_path / kind)
+        counts = [int((store.label("stress") == number).sum()) for number in (0, 1)]
+        assert code == 0
+        assert f"stress: rest {counts[0]}, stress {counts[1]}" in out
+        assert f"labels {store.labels_hash[:12]}" in out
+        assert store.labelling["kind"] == kind
+        hashes[kind] = store.store_hash
+    assert hashes["whole"] != hashes["max"]
+
+
+def test_a_channel_where_there_is_no_choice(
+    capsys: pytest.CaptureFixture[str], fake_data: Any, tmp_path: Path
+) -> None:
+    root = fake_data.eegmat()
+    for words in (("check", "eegmat"), ("prepare", "eegmat", "-o", tmp_path / "store")):
+        code, _, err = _run(capsys, "data", *words, "--root", root, "--channel", "ECG")
+        assert code == 2
+        assert "cannot be chosen" in err
+
+
 def test_prepare(capsys: pytest.CaptureFixture[str], fake_data: Any, tmp_path: Path) -> None:
     root = fake_data.all()
     store = tmp_path / "store"

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edge_ecg.errors import UsageError
 from edge_ecg_train.heads import HeadConfig, fit_head
-from edge_ecg_train.networks import Trunk
+from edge_ecg_train.networks import PAPER_TRUNK, Trunk, TrunkShape
 from edge_ecg_train.rounding import rounding_errors
 
 
@@ -62,11 +62,14 @@ def test_a_penalty_needs_to_know_the_rounding() -> None:
         fit_head(x, labels, HeadConfig(rounding_penalty=-1.0))
 
 
-def test_rounding_errors_are_those_of_255_steps_a_channel() -> None:
+@pytest.mark.parametrize(
+    "shape", [PAPER_TRUNK, TrunkShape("valid", "max-mean-std")], ids=lambda shape: shape.pooling
+)
+def test_rounding_errors_are_those_of_255_steps_a_channel(shape: TrunkShape) -> None:
     torch.manual_seed(0)
-    trunk = Trunk()
+    trunk = Trunk(shape)
     windows = np.random.default_rng(0).normal(size=(3, 2560)).astype(np.float32)
-    reach = [0.0] * 6
+    widths = [0.0] * 6
     with torch.no_grad():
         # Every channel's range first, then the same again with rounded values, window by window.
         x = torch.from_numpy(windows)[:, None, :]
@@ -75,17 +78,22 @@ def test_rounding_errors_are_those_of_255_steps_a_channel() -> None:
             x = torch.from_numpy(windows)[:, None, :]
             for index, conv in enumerate(trunk.layers):
                 taps = conv.weight.shape[2]
-                padded = torch.nn.functional.pad(x, ((taps - 1) // 2, taps // 2))
+                sides = ((taps - 1) // 2, taps // 2) if shape.padding == "same" else (0, 0)
+                padded = torch.nn.functional.pad(x, sides)
                 x = torch.nn.functional.conv1d(padded, conv.weight, conv.bias)
                 if index in (1, 3):
                     x = torch.nn.functional.max_pool1d(x, 8, 2)
                 if not rounded:
-                    reach[index] = x.abs().amax((0, 2))[None, :, None]
-                elif index < 5:
-                    step = 2 * reach[index] / 255
+                    widths[index] = 2 * x.abs().amax((0, 2))[None, :, None]
+                    if index == 5:
+                        high, low = x.amax((0, 2)).clamp(min=0), x.amin((0, 2)).clamp(max=0)
+                        widths[5] = (2 * high - 1.25 * low)[None, :, None]
+                elif index < 5 or shape.pooling != "max":
+                    step = widths[index] / 255
                     x = (x / step).round() * step
                 x = torch.where(x >= 0, x, 0.2 * x)
-            values.append(x.amax(2))
+            pooled = [x.amax(2), x.mean(2), x.std(2, correction=0)]
+            values.append(torch.cat(pooled[: 1 if shape.pooling == "max" else 3], 1))
     expected = (values[1] - values[0]).numpy()
     measured = rounding_errors(trunk, windows)
     # A sum that falls the other way at half a step moves a value by a step; half must agree to float32.

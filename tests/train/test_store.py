@@ -212,6 +212,22 @@ def test_the_hash_does_not_follow_which_windows_are_kept() -> None:
     assert Preparation(hop_s=5, keep_bad=True).preprocessing == PREPROCESSING
 
 
+def test_a_store_of_before_the_rules_can_be_read(tmp_path: Path) -> None:
+    written = _write(tmp_path / "store", 4)
+    file = tmp_path / "store" / "store.json"
+    info = json.loads(file.read_text())
+    del info["labelling"], info["labels_hash"]
+    file.write_text(json.dumps(info))
+    store = WindowStore.open(tmp_path / "store")
+    assert store.labelling == {"kind": "whole", "rules": {}}
+    assert (store.labels_hash, store.store_hash) == (written.labels_hash, written.store_hash)
+
+
+def test_the_default_preprocessing_keeps_its_hash() -> None:
+    """Runs and bundles remember it: when it changes, no store fits them any more."""
+    assert preprocessing_hash(PREPROCESSING).startswith("35191119e61a4bff")
+
+
 def test_store_json_is_readable(tmp_path: Path) -> None:
     _write(tmp_path / "store", 2)
     info = json.loads((tmp_path / "store" / "store.json").read_text())

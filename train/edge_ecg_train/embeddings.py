@@ -86,7 +86,7 @@ def embeddings_of(
         If the run has no readable encoder.
 
     """
-    trunk = load_encoder(run.encoder)
+    trunk = _load(run.encoder)
     key = _hash(run.encoder, store.path / "windows.npy")
     place = run.cache / f"embeddings-{key}.npy"
     if place.exists():

@@ -14,9 +14,10 @@ from edge_ecg.errors import DataError
 from .checkpoint import write_atomically
 from .device import Execution
 from .embeddings import embeddings_of
-from .heads import HeadConfig, fit_head
+from .heads import HeadConfig
 from .rounding import rounding_covariance
 from .run_dir import RunDir
+from .shipped import ShippedHeads, fit_shipped_heads
 from .store import WindowStore
 
 
@@ -28,7 +29,9 @@ def train_emotion(
     execution: Execution | None = None,
     on_windows: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Train one head a task on all labelled windows of the store, leaving RUN/heads/TASK.npz and run.json.
+    """Train the heads of tasks on all labelled windows of the store, leaving RUN/heads/TASK.npz and run.json.
+
+    A hybrid has a second head, RUN/heads/TASK.personal.npz, for people whose baseline is known.
 
     These are the heads to ship. How good they are on people they have not seen is ``edge-ecg evaluate``'s to
     say; the numbers returned here are on the training windows.
@@ -75,27 +78,38 @@ def train_emotion(
                 why=f"The task {task!r} has the classes {', '.join(names)}.",
                 remedy="Prepare all recordings of the data set.",
             )
-        head = fit_head(
+        fitted = fit_shipped_heads(
             embeddings[rows],
+            store.windows[rows],
             known,
+            store.subject[rows],
+            store.start_s[rows],
+            len(names),
             config,
-            classes=len(names),
-            groups=store.subject[rows],
-            rounding=rounding,
+            rounding,
         )
         place = run.head(task)
         place.parent.mkdir(exist_ok=True)
-        write_atomically(place, head.save)
-        said = head.probabilities(embeddings[rows]).argmax(1)
-        tasks[task] = {"labels": list(names)}
+        write_atomically(place, fitted.plain.save)
+        second = place.with_name(f"{task}.personal.npz")
+        if fitted.personal is not None:
+            write_atomically(second, fitted.personal.save)
+        else:
+            second.unlink(missing_ok=True)
+        tasks[task] = {"labels": list(names), **_beside_embeddings(config, fitted)}
         entry[task] = {
             "head": asdict(config),
-            "temperature": head.temperature,
+            "temperature": fitted.plain.temperature,
             "windows": {name: int((known == index).sum()) for index, name in enumerate(names)},
             "people": len(np.unique(store.subject[rows])),
-            "training_accuracy": round(float((said == known).mean()), 4),
+            "training_accuracy": round(fitted.training_accuracy, 4),
             "datasets": sorted(set(store.dataset[rows].tolist())),
         }
+        if fitted.personal is not None:
+            entry[task]["personal"] = {
+                "people": fitted.people,
+                "temperature": fitted.personal.temperature,
+            }
     run.update_json(
         tasks=tasks,
         emotion=entry,
@@ -103,6 +117,18 @@ def train_emotion(
         preprocessing=dict(store.preprocessing),
     )
     return entry
+
+
+def _beside_embeddings(config: HeadConfig, fitted: ShippedHeads) -> dict[str, Any]:
+    """What run.json says of a hybrid: which features its heads see, and over how long logits are averaged."""
+    if config.kind != "hybrid":
+        return {"context_s": config.context_s} if config.context_s else {}
+    return {
+        "features": list(config.intervals),
+        "personal": fitted.personal is not None,
+        "personal_features": list(config.personal) if fitted.personal is not None else [],
+        "context_s": config.context_s,
+    }
 
 
 def _check_preprocessing(facts: Mapping[str, Any], store: WindowStore) -> None:

@@ -7,6 +7,7 @@ people, one group after another.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,17 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
 from torch import nn
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg.heads.mlp import MlpHead
+from edge_ecg.heads.personal import PERSONAL_FEATURES, SOURCES
 
+from .inner_folds import inner_folds
 from .sampling import batch_rows
 
 Features = NDArray[np.float32] | NDArray[np.float64]
 
-_TEMPERATURE_FOLDS = 5
 _TEMPERATURES = (0.05, 20.0)
 _UNSEEN_CLASS_BIAS = -30.0
 
@@ -39,11 +40,13 @@ class HeadConfig:
     ----------
     kind:
         "linear": logistic regression (scikit-learn's, to its optimum). "mlp": dense layers with ReLU, Adam.
+        "hybrid": linear, on the embedding and on features of the beat intervals (``fusion``), with a second
+        head for people whose baseline is known.
     c:
-        Linear: the inverse strength of the L2 penalty.
+        Linear, hybrid: the inverse strength of the L2 penalty on what the embedding weighs.
     rounding_penalty:
-        Linear: how much more a weight costs in the directions in which eight-bit arithmetic moves embeddings
-        (see ``rounding_covariance``); 0 ignores them.
+        Linear, hybrid: how much more a weight costs in the directions in which eight-bit arithmetic moves
+        embeddings (see ``rounding_covariance``); 0 ignores them.
     hidden, dropout, l2:
         MLP: the widths of the hidden layers, the probability to drop a hidden value, and λ of a penalty
         λ * sum w² over kernels.
@@ -55,12 +58,23 @@ class HeadConfig:
         "balanced": classes count equally, however many windows they have. "none": windows do.
     temperature:
         Also fit a temperature for the probabilities (needs groups, see ``fit_head``).
+    intervals, personal:
+        Hybrid: the interval features (:mod:`edge_ecg.heads.intervals`) beside the embedding; and those beside
+        an embedding's difference from the baseline (:mod:`edge_ecg.heads.personal`).
+    c_intervals:
+        Hybrid: the inverse strength of the penalty on what these features weigh.
+    fusion:
+        Hybrid: "late" weighs two models by people left out, "early" fits one (:mod:`edge_ecg_train.fusion`).
+    baseline_s:
+        Hybrid: seconds at rest that the second head's baseline is taken from; 0: no second head.
+    context_s:
+        Hybrid: seconds over which a device averages logits.
     seed:
         Of an MLP's weights, order and dropout.
 
     """
 
-    kind: Literal["linear", "mlp"] = "linear"
+    kind: Literal["linear", "mlp", "hybrid"] = "linear"
     c: float = 1.0
     rounding_penalty: float = 0.0
     hidden: tuple[int, ...] = (64,)
@@ -73,6 +87,12 @@ class HeadConfig:
     class_weight: Literal["balanced", "none"] = "balanced"
     temperature: bool = False
     seed: int = 0
+    intervals: tuple[str, ...] = SOURCES
+    personal: tuple[str, ...] = PERSONAL_FEATURES
+    c_intervals: float = 1.0
+    fusion: Literal["late", "early"] = "late"
+    baseline_s: float = 60.0
+    context_s: float = 0.0
 
 
 _PAPER = HeadConfig(kind="mlp", hidden=(512, 512), standardise=False, class_weight="none")
@@ -80,6 +100,7 @@ _PAPER = HeadConfig(kind="mlp", hidden=(512, 512), standardise=False, class_weig
 PRESETS: dict[str, HeadConfig] = {
     "linear": HeadConfig(),
     "mlp": HeadConfig(kind="mlp", hidden=(64,), dropout=0.4, l2=1e-4, epochs=60),
+    "hybrid": HeadConfig(kind="hybrid", c=0.01),
     "swell": _PAPER,
     "wesad": _PAPER,
     "dreamer": replace(_PAPER, hidden=(512, 512, 512), dropout=0.2, l2=1e-4),
@@ -138,7 +159,12 @@ def fit_head(
     if config.temperature:
         if groups is None:
             raise ValueError("a temperature needs groups")
-        head.temperature = _temperature(embeddings, labels, config, count, groups, rounding)
+        head.temperature = left_out_temperature(
+            embeddings,
+            labels,
+            groups,
+            lambda rows: _fit(embeddings[rows], labels[rows], config, count, rounding),
+        )
     return head
 
 
@@ -277,27 +303,34 @@ def class_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
     return (weights[labels] * each).mean()
 
 
-def _temperature(
+def left_out_temperature(
     embeddings: Features,
     labels: NDArray[np.int64],
-    config: HeadConfig,
-    classes: int,
     groups: NDArray[np.str_],
-    rounding: NDArray[np.float64] | None,
+    fit: Callable[[NDArray[np.int64]], MlpHead],
 ) -> float:
-    """Return the temperature that makes the likelihood of people left out the largest (Guo et al. 2017)."""
-    people = len(np.unique(groups))
-    if people < 2:
+    """Return the temperature that makes the likelihood of people left out the largest (Guo et al. 2017).
+
+    Parameters
+    ----------
+    embeddings, labels, groups:
+        As of :func:`fit_head`.
+    fit:
+        Fits a head on some rows.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two people, or each has windows of one class only.
+
+    """
+    if len(np.unique(groups)) < 2:
         raise DataError(
             "A temperature needs at least two people.", remedy="Train without it, or on more people."
         )
     logits, truth = [], []
-    splitter = GroupKFold(min(_TEMPERATURE_FOLDS, people))
-    for training, left_out in splitter.split(embeddings, labels, groups):
-        if len(np.unique(labels[training])) < 2:
-            continue
-        model = _fit(embeddings[training], labels[training], config, classes, rounding)
-        out = model.logits(embeddings[left_out])
+    for training, left_out in inner_folds(labels, groups):
+        out = fit(training).logits(embeddings[left_out])
         logits.append(np.hstack([np.zeros_like(out), out]) if out.shape[1] == 1 else out)
         truth.append(labels[left_out])
     if not logits:
@@ -314,12 +347,20 @@ def _temperature(
 
 def _check(config: HeadConfig) -> None:
     if config.kind not in ("linear", "mlp"):
-        raise UsageError(f"A head of kind {config.kind!r} is unknown.", remedy="Use linear or mlp.")
+        raise UsageError(
+            f"A head of kind {config.kind!r} cannot be fitted on embeddings alone.",
+            remedy="Use linear or mlp.",
+        )
     if config.class_weight not in ("balanced", "none"):
         raise UsageError(
             f"Class weights {config.class_weight!r} are unknown.", remedy="Use balanced or none."
         )
-    positive = {"c": config.c, "epochs": config.epochs, "batch": config.batch}
+    positive = {
+        "c": config.c,
+        "c_intervals": config.c_intervals,
+        "epochs": config.epochs,
+        "batch": config.batch,
+    }
     wrong = [name for name, value in positive.items() if value <= 0]
     wrong += [name for name, value in {"rounding_penalty": config.rounding_penalty}.items() if value < 0]
     if wrong or not 0 <= config.dropout < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from .device import flushed_denormals
+from .team import ALONE, Team
 
 Evaluation = dict[str, Any]
 Curves = Callable[[int, float, float, Evaluation | None], None]
@@ -90,8 +92,12 @@ def train(
     *,
     evaluate_every: int,
     curves_in: Path,
+    team: Team = ALONE,
 ) -> None:
     """Advance to ``steps``, or to the session's time limit, or to Ctrl-C; save now and then and at the end.
+
+    All processes of a team make the same steps and stop at the same one; the first draws, observes and
+    evaluates.
 
     Raises
     ------
@@ -102,33 +108,39 @@ def train(
     clock = session.clock
     started = saved = before = clock()
     begun_at = trainer.step
-    with flushed_denormals(), _interruptible() as interrupted, _curves(curves_in, trainer.step) as draw:
-        while trainer.step < steps and not interrupted.is_set():
+    curves = _curves(curves_in, trainer.step) if team.leads else contextlib.nullcontext(_draw_nothing)
+    stopped = False
+    with flushed_denormals(), _interruptible(team) as interrupted, curves as draw:
+        while trainer.step < steps and not stopped:
             loss = trainer.advance()
             done = trainer.step
             evaluation = None
-            if done == steps or (evaluate_every and done % evaluate_every == 0):
+            if team.leads and (done == steps or (evaluate_every and done % evaluate_every == 0)):
                 evaluation = trainer.evaluate() or None
             now = clock()
             trainer.seconds += now - before
             before = now
             draw(done, loss, trainer.rate(done - 1), evaluation)
-            if session.observe is not None:
+            if session.observe is not None and team.leads:
                 pace = (done - begun_at) / max(now - started, 1e-9)
                 session.observe(Progress(done, steps, loss, pace, evaluation))
             if now - saved >= 60 * session.checkpoint_minutes:
                 save()
                 saved = now
-            if session.max_minutes is not None and now - started >= 60 * session.max_minutes:
-                break
+            late = session.max_minutes is not None and now - started >= 60 * session.max_minutes
+            stopped = team.any(late or interrupted.is_set())
         save()
-        if interrupted.is_set():
+        team.wait()
+        if team.any(interrupted.is_set()):
             raise InterruptedAndSaved
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C or SIGTERM into an event, so that the step is finished; a second one ends it."""
+def _interruptible(team: Team) -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into an event, so that the step is finished; a second one ends it.
+
+    In a team it does not: the launcher passes on what the terminal has already sent to all.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -141,7 +153,8 @@ def _interruptible() -> Iterator[threading.Event]:
 
     def first(signum: int, frame: FrameType | None) -> None:
         event.set()
-        restore()
+        if team.size == 1:
+            restore()
 
     for number in previous:
         signal.signal(number, first)
@@ -151,13 +164,17 @@ def _interruptible() -> Iterator[threading.Event]:
         restore()
 
 
+def _draw_nothing(step: int, loss: float, rate: float, evaluation: Evaluation | None) -> None:
+    pass
+
+
 @contextmanager
 def _curves(folder: Path, step: int) -> Iterator[Curves]:
     """Yield a function that draws a step in TensorBoard, or does nothing where that is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        yield lambda step, loss, rate, evaluation: None
+        yield _draw_nothing
         return
     # Curves drawn after the checkpoint that is resumed from would be drawn twice.
     writer = SummaryWriter(str(folder), purge_step=step + 1)

@@ -23,7 +23,9 @@ from .losses import L2, staircase
 from .networks import PAPER_TRUNK, WINDOW_SAMPLES, TrunkShape
 from .pretext_trainer import PretextTrainer
 from .run_dir import RunDir, encoder_facts
-from .sampling import split_people
+from .sampling import FULL_SHUFFLE, Shuffle, split_people
+from .sharded import Windows
+from .team import ALONE, Team
 from .transforms import VERSIONS, TransformConfig
 
 
@@ -41,6 +43,11 @@ class PretextConfig:
         Adam's rate falls by ``lr_factor`` every ``lr_every`` steps.
     cooldown_steps:
         In the last so many steps the rate also falls linearly to zero (0: never, as in the paper).
+    shards:
+        A batch is drawn and computed in so many parts; as many processes, or a divisor, can share it with the
+        same result.
+    shuffle:
+        How far apart the windows of a batch may lie on the disk.
     trunk:
         How the trunk is padded and pooled.
     l2, dropout:
@@ -69,6 +76,8 @@ class PretextConfig:
     holdout: float = 0.05
     evaluation_windows: int = 256
     evaluate_every: int = 250
+    shards: int = 1
+    shuffle: Shuffle = FULL_SHUFFLE
     trunk: TrunkShape = PAPER_TRUNK
     transforms: TransformConfig = field(default_factory=TransformConfig)
 
@@ -79,11 +88,12 @@ class PretextConfig:
 
 
 def run_pretext(
-    windows: NDArray[np.float32],
+    windows: Windows,
     subjects: NDArray[np.str_],
     config: PretextConfig,
     run_dir: Path,
     *,
+    team: Team = ALONE,
     execution: Execution | None = None,
     session: Session | None = None,
     resume: bool = False,
@@ -94,11 +104,13 @@ def run_pretext(
     Parameters
     ----------
     windows:
-        Normalised ECG (n, 2560) float32, in memory or mapped.
+        Normalised ECG (n, 2560) float32, in memory, mapped, or in shards.
     subjects:
         Who each window is of, (n,); whole people are held out.
     config, run_dir, execution, session:
         What, where to, on what, and for how long.
+    team:
+        The processes that train together; all call this with the same arguments.
     resume:
         Go on from the folder's checkpoint (a new run, if it has none).
     facts:
@@ -118,12 +130,13 @@ def run_pretext(
         After Ctrl-C, once the checkpoint is written.
 
     """
-    _check(windows, subjects, config)
+    _check(windows, subjects, config, team)
     machine = prepare_machine(execution or Execution())
     run = RunDir(run_dir)
-    run.create()
+    if team.leads:
+        run.create()
     training, held_out = split_people(subjects, config.holdout, config.seed)
-    trainer = PretextTrainer(windows, training, held_out, config, machine)
+    trainer = PretextTrainer(windows, training, held_out, config, machine, team)
     if run.checkpoint.exists():
         if not resume:
             raise DataError(
@@ -134,6 +147,8 @@ def run_pretext(
     entry: dict[str, Any] = {}
 
     def save() -> None:
+        if not team.leads:
+            return
         save_checkpoint(run.checkpoint, trainer.state())
         save_encoder(run.encoder, trainer.network.trunk)
         entry.update(
@@ -143,6 +158,7 @@ def run_pretext(
             windows=len(training),
             people=len(np.unique(subjects[training])),
             held_out_windows=len(held_out),
+            processes=team.size,
             precision=machine.precision,
             device=machine.device.type,
             torch=torch.__version__,
@@ -152,19 +168,25 @@ def run_pretext(
         )
         run.update_json(encoder=encoder_facts(config.trunk), pretext=entry)
 
-    train(
-        trainer,
-        config.steps,
-        save,
-        session or Session(),
-        evaluate_every=config.evaluate_every,
-        curves_in=run.tensorboard,
-    )
+    # Nobody saves the first checkpoint before all have looked whether there is one.
+    team.wait()
+    try:
+        train(
+            trainer,
+            config.steps,
+            save,
+            session or Session(),
+            evaluate_every=config.evaluate_every,
+            curves_in=run.tensorboard,
+            team=team,
+        )
+    finally:
+        trainer.close()
     return entry
 
 
-def _check(windows: NDArray[np.float32], subjects: NDArray[np.str_], config: PretextConfig) -> None:
-    if windows.ndim != 2 or windows.shape[1] != WINDOW_SAMPLES:
+def _check(windows: Windows, subjects: NDArray[np.str_], config: PretextConfig, team: Team) -> None:
+    if len(windows.shape) != 2 or windows.shape[1] != WINDOW_SAMPLES:
         raise DataError(
             f"Windows must have the shape (n, {WINDOW_SAMPLES}), not {windows.shape}.",
             remedy="Prepare them with `edge-ecg data prepare`.",
@@ -178,6 +200,13 @@ def _check(windows: NDArray[np.float32], subjects: NDArray[np.str_], config: Pre
             "A pretext run needs at least one step, one window a batch and 1 to 7 versions of each.",
             why=f"steps = {config.steps}, batch_windows = {config.batch_windows}, "
             f"versions = {config.versions}.",
+        )
+    if config.shards < 1 or config.shards % team.size or config.batch_windows % config.shards:
+        raise UsageError(
+            f"A batch of {config.batch_windows} windows in {config.shards} shards cannot be shared by "
+            f"{team.size} process(es).",
+            why="The processes must divide the shards, and the shards the windows.",
+            remedy=f"Write shards = {team.size}, and batch_windows as a multiple of it, under [pretext].",
         )
     if not 0 <= config.holdout < 1:
         raise UsageError(f"The held-out share must be at least 0 and below 1, not {config.holdout}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from edge_ecg.errors import DataError
 
@@ -17,6 +19,8 @@ from .device import Machine
 from .losses import pretext_loss
 from .networks import PretextNetwork, parameter_groups
 from .sampling import Rows, batch_rows, step_seed
+from .sharded import ReadAhead, Windows
+from .team import ALONE, Team
 from .transforms import VERSIONS, make_versions
 
 if TYPE_CHECKING:
@@ -27,21 +31,33 @@ _EVALUATION_STREAM = 2**40
 
 
 class PretextTrainer:
-    """The network, its optimiser and its place in the sequence of steps."""
+    """The network, its optimiser and its place in the sequence of steps.
+
+    A batch consists of ``config.shards`` parts, each with its own randomness. The processes of a team take
+    turns at them, so that any number of processes that divides it makes the same step, up to the order of
+    sums.
+    """
 
     def __init__(
         self,
-        windows: NDArray[np.float32],
+        windows: Windows,
         training: Rows,
         held_out: Rows,
         config: PretextConfig,
         machine: Machine,
+        team: Team = ALONE,
     ) -> None:
         self.windows, self.training, self.config, self.machine = windows, training, config, machine
+        self.team = team
         count = min(config.evaluation_windows, len(held_out))
         self.held_out = np.sort(np.random.default_rng([config.seed, 3]).permutation(held_out)[:count])
         torch.manual_seed(config.seed)
         self.network = PretextNetwork(config.dropout, config.trunk).to(machine.device)
+        self._parallel: nn.Module = self.network
+        if team.size > 1:
+            ids = [machine.device.index] if machine.device.type == "cuda" else None
+            self._parallel = DistributedDataParallel(self.network, device_ids=ids)
+        self._ahead = ReadAhead(self._read)
         groups = parameter_groups(self.network, config.l2)
         self.optimiser = torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8, fused=True)
         self.step = 0
@@ -51,26 +67,33 @@ class PretextTrainer:
     def advance(self) -> float:
         """Make one step; return the batch's loss."""
         config = self.config
-        rows = batch_rows(self.training, self.step, config.batch_windows, config.seed)
-        signals, labels = self._signals(rows, self.step, config.versions)
-        if self.machine.micro_batch_signals < len(signals):
-            # The signals come grouped by label: parts get a mixture, as batches of any size should.
-            order = torch.randperm(len(signals), device=signals.device)
-            signals, labels = signals[order], labels[order]
+        windows = self._ahead.take(self.step)
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = config.rate(self.step)
         self.optimiser.zero_grad(set_to_none=True)
+        signals_in_batch = config.batch_windows * config.versions
         total = torch.zeros((), device=self.machine.device)
-        for part, part_labels in self._parts(signals, labels):
-            with self.machine.autocast():
-                logits = self.network(part)
-            loss = pretext_loss(logits.float(), part_labels, len(signals))
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        shards = self._my_shards()
+        for shard, part_of_batch in zip(shards, np.array_split(windows, len(shards)), strict=True):
+            stream = (self.step,) if config.shards == 1 else (self.step, shard)
+            parts = list(self._parts(*self._training_signals(part_of_batch, stream)))
+            for part, labels in parts:
+                is_last = shard == shards[-1] and part is parts[-1][0]
+                with self._sums_later(not is_last):
+                    with self.machine.autocast():
+                        logits = self._parallel(part)
+                    # Processes' gradients are averaged; parts of a batch have to be summed.
+                    loss = pretext_loss(logits.float(), labels, signals_in_batch)
+                    (loss * self.team.size).backward()
+                total += loss.detach()
         self.optimiser.step()
         self.step += 1
-        return float(total)
+        return self.team.total(total)
+
+    def close(self) -> None:
+        """End the reading ahead."""
+        self._ahead.close()
 
     def rate(self, step: int) -> float:
         """Return a step's learning rate."""
@@ -81,7 +104,8 @@ class PretextTrainer:
         """Measure each recogniser on the held-out windows, in all their versions; always the same ones."""
         if not len(self.held_out):
             return {}
-        signals, labels = self._signals(self.held_out, _EVALUATION_STREAM, len(VERSIONS))
+        windows = np.asarray(self.windows[self.held_out], np.float32)
+        signals, labels = self._signals(windows, (_EVALUATION_STREAM,), len(VERSIONS))
         self.network.eval()
         logits = []
         for part, _ in self._parts(signals, labels):
@@ -131,13 +155,41 @@ class PretextTrainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
 
-    def _signals(self, rows: Rows, stream: int, versions: int) -> tuple[Tensor, Tensor]:
+    def _my_shards(self) -> list[int]:
+        return list(range(self.team.rank, self.config.shards, self.team.size))
+
+    def _read(self, step: int) -> NDArray[np.float32]:
+        """Read this process's windows of a step, one shard after the other."""
+        config = self.config
+        rows = batch_rows(self.training, step, config.batch_windows, config.seed, config.shuffle)
+        mine = np.concatenate([rows[shard :: config.shards] for shard in self._my_shards()])
+        return np.asarray(self.windows[mine], np.float32)
+
+    def _training_signals(
+        self, windows: NDArray[np.float32], stream: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor]:
+        signals, labels = self._signals(windows, stream, self.config.versions)
+        if self.machine.micro_batch_signals < len(signals):
+            # The signals come grouped by label: parts get a mixture, as batches of any size should.
+            order = torch.randperm(len(signals), device=signals.device)
+            signals, labels = signals[order], labels[order]
+        return signals, labels
+
+    def _signals(
+        self, windows: NDArray[np.float32], stream: tuple[int, ...], versions: int
+    ) -> tuple[Tensor, Tensor]:
         device = self.machine.device
-        seed = step_seed(self.config.seed, stream)
+        seed = step_seed(self.config.seed, *stream)
         generator = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed)
-        batch = torch.from_numpy(np.asarray(self.windows[rows], np.float32)).to(device)
+        batch = torch.from_numpy(windows).to(device)
         return make_versions(batch, versions, generator, self.config.transforms)
+
+    def _sums_later(self, later: bool) -> contextlib.AbstractContextManager[object]:
+        """Return the context in which gradients stay with this process until the batch's last part."""
+        if later and isinstance(self._parallel, DistributedDataParallel):
+            return self._parallel.no_sync()
+        return contextlib.nullcontext()
 
     def _parts(self, signals: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         size = self.machine.micro_batch_signals

@@ -203,7 +203,9 @@ def _preset(entries: dict[str, Any], presets: Mapping[str, T], base: T, where: s
     if preset is None:
         return base
     if not isinstance(preset, str) or preset not in presets:
-        raise UsageError(f"{where} names the unknown preset {preset!r}.", remedy=_suggest(str(preset), presets))
+        raise UsageError(
+            f"{where} names the unknown preset {preset!r}.", remedy=_suggest(str(preset), presets)
+        )
     return presets[preset]
 
 

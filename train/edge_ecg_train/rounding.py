@@ -22,30 +22,39 @@ from .store import WindowStore
 _WINDOWS = 200
 _BATCH = 20
 _STEPS = 255
+# The room above and below the last convolution's outputs in an export (edge_ecg_export.quantise).
+_LAST_HIGH, _LAST_LOW = 2.0, 1.25
 
 
 @torch.no_grad()
 def rounding_errors(trunk: Trunk, windows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return embeddings with 8-bit activations minus those without, (n, d), for windows (n, 2560).
 
-    Between convolutions each channel is rounded to 255 steps over the range that it takes in these windows.
-    Weights are left alone: one scale a filter makes their rounding a hundred times smaller.
+    Between convolutions each channel is rounded to 255 steps over the range that it takes in these windows,
+    and so is the last one's output where its mean is pooled, with the room that an export leaves for other
+    people's windows. Weights are left alone: one scale a filter makes their rounding a hundred times smaller.
     """
     trunk = trunk.eval()
     whole = torch.from_numpy(np.array(windows, np.float32))
     batches = [whole[first : first + _BATCH] for first in range(0, len(whole), _BATCH)]
     last = len(trunk.layers) - 1
-    reach: dict[int, Tensor] = {}
+    highs: dict[int, Tensor] = {}
+    lows: dict[int, Tensor] = {}
 
     def measure(index: int, x: Tensor) -> Tensor:
-        largest = x.abs().amax((0, 2, 3), keepdim=True)
-        reach[index] = torch.maximum(reach.get(index, largest), largest)
+        high, low = x.amax((0, 2, 3), keepdim=True).relu(), (-x).amax((0, 2, 3), keepdim=True).relu()
+        highs[index] = torch.maximum(highs.get(index, high), high)
+        lows[index] = torch.maximum(lows.get(index, low), low)
         return x
 
     def round_off(index: int, x: Tensor) -> Tensor:
-        if index == last:
+        if index < last:
+            width = 2 * torch.maximum(highs[index], lows[index])
+        elif trunk.shape.pooling == "max":
             return x
-        step = (2 * reach[index] / _STEPS).clamp(min=1e-12)
+        else:
+            width = _LAST_HIGH * highs[index] + _LAST_LOW * lows[index]
+        step = (width / _STEPS).clamp(min=1e-12)
         return torch.round(x / step) * step
 
     exact = torch.cat([_embed(trunk, batch, measure) for batch in batches])

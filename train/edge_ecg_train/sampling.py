@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +33,27 @@ def split_people(subjects: NDArray[np.str_], holdout: float, seed: int) -> tuple
     return np.flatnonzero(~mask), np.flatnonzero(mask)
 
 
-def batch_rows(rows: Rows, step: int, size: int, seed: int) -> Rows:
+@dataclass(frozen=True, slots=True)
+class Shuffle:
+    """How far apart the windows of a batch may lie on the disk.
+
+    Parameters
+    ----------
+    block, buffer:
+        An epoch takes blocks of so many consecutive windows in random order and shuffles ``buffer`` blocks
+        together. Blocks of one window are a full shuffle: best to learn from, and a disk seek a window.
+        640-kB blocks of 64 windows read a spinning or network disk at its full rate.
+
+    """
+
+    block: int = 1
+    buffer: int = 64
+
+
+FULL_SHUFFLE = Shuffle()
+
+
+def batch_rows(rows: Rows, step: int, size: int, seed: int, shuffle: Shuffle = FULL_SHUFFLE) -> Rows:
     """Return the rows of a step's batch, (size,).
 
     Batches are cut from the endless sequence of the epochs' permutations: every epoch shows each window
@@ -40,14 +63,31 @@ def batch_rows(rows: Rows, step: int, size: int, seed: int) -> Rows:
     parts = []
     while wanted:
         epoch, at = divmod(first, n)
-        part = np.random.default_rng([seed, 2, epoch]).permutation(n)[at : at + wanted]
+        part = _epoch_order(n, epoch, seed, shuffle)[at : at + wanted]
         parts.append(part)
         first += len(part)
         wanted -= len(part)
     return rows[np.concatenate(parts)]
 
 
-def step_seed(seed: int, step: int) -> int:
-    """Return the seed of what is random within a step (transformations, dropout), below 2**63."""
-    state = np.random.SeedSequence([seed, 4, step]).generate_state(1, np.uint64)
+# Two epochs may meet in a batch, while the one after it is already being read; millions of windows take a
+# second to shuffle, so not in every step.
+@lru_cache(maxsize=3)
+def _epoch_order(n: int, epoch: int, seed: int, shuffle: Shuffle) -> Rows:
+    random = np.random.default_rng([seed, 2, epoch])
+    if shuffle.block <= 1:
+        return random.permutation(n)
+    starts = random.permutation(-(-n // shuffle.block)) * shuffle.block
+    order = (starts[:, None] + np.arange(shuffle.block)).ravel()
+    order = order[order < n]
+    together = np.arange(n) // (shuffle.block * shuffle.buffer)
+    return order[np.lexsort((random.random(n), together))]
+
+
+def step_seed(seed: int, step: int, *part: int) -> int:
+    """Return the seed of what is random within a step, or a part of it, below 2**63.
+
+    That is transformations and dropout.
+    """
+    state = np.random.SeedSequence([seed, 4, step, *part]).generate_state(1, np.uint64)
     return int(state[0] % 2**63)

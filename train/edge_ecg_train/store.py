@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from edge_ecg.errors import DataError
 SCHEMA = 1
 WINDOW_SAMPLES = 2560
 NO_LABEL = -1
+# How labels were made before there were rules: by the readers, a whole recording at a time.
+NO_RULES: Mapping[str, object] = MappingProxyType({"kind": "whole", "rules": {}})
 
 # The files of a store, and the columns of its table.
 WINDOWS, META, STORE = "windows.npy", "meta.npz", "store.json"
@@ -104,8 +107,8 @@ class WindowStore:
 
     @property
     def labelling(self) -> Mapping[str, Any]:
-        """How labels were made: ``kind`` (whole or max) and ``rules``; empty in older stores."""
-        labelling: Mapping[str, Any] = self.info.get("labelling", {})
+        """How labels were made: ``kind`` (whole or max) and ``rules``, by data set and task."""
+        labelling: Mapping[str, Any] = self.info.get("labelling", NO_RULES)
         return labelling
 
     @property
@@ -120,7 +123,9 @@ class WindowStore:
         It covers the preprocessing, which windows are kept, the rules of the labels, and the data sets with
         their numbers of recordings and windows.
         """
-        counts = [[one.get(key) for key in ("name", "recordings", "windows")] for one in self.info["datasets"]]
+        counts = [
+            [one.get(key) for key in ("name", "recordings", "windows")] for one in self.info["datasets"]
+        ]
         return _sha256(
             {
                 "preprocessing": self.preprocessing_hash,

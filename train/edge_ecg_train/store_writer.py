@@ -24,6 +24,7 @@ from edge_ecg.errors import DataError
 from .store import (
     META,
     NO_LABEL,
+    NO_RULES,
     NUMBERS,
     SCHEMA,
     STORE,
@@ -142,7 +143,7 @@ class StoreWriter:
         labels: Mapping[str, tuple[str, ...]],
         datasets: list[Mapping[str, object]],
         windowing: Mapping[str, object],
-        labelling: Mapping[str, object] | None = None,
+        labelling: Mapping[str, object] = NO_RULES,
     ) -> WindowStore:
         """Complete the store, put it in its place and open it there.
 
@@ -163,8 +164,8 @@ class StoreWriter:
             "preprocessing": dict(preprocessing),
             "preprocessing_hash": preprocessing_hash(preprocessing),
             "windowing": dict(windowing),
-            "labelling": dict(labelling or {}),
-            "labels_hash": labels_hash(labels, labelling or {}),
+            "labelling": dict(labelling),
+            "labels_hash": labels_hash(labels, labelling),
         }
         (self._folder / STORE).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         self._move_into_place()

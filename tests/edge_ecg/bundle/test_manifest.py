@@ -51,6 +51,7 @@ EXAMPLE: dict[str, Any] = {
             "min_confidence": 0.5,
             "features": ["log_heart_rate", "log_sdnn"],
             "personal_head": "heads/stress.personal.npz",
+            "personal_features": ["heart_rate_z"],
             "context_s": 30.0,
         }
     },
@@ -99,6 +100,7 @@ LATER = {
     ("encoder", "padding"): "same",
     ("tasks", "stress", "features"): [],
     ("tasks", "stress", "personal_head"): None,
+    ("tasks", "stress", "personal_features"): [],
     ("tasks", "stress", "context_s"): 0.0,
 }
 
@@ -124,6 +126,7 @@ MEANT = [
     (("input", "preprocessing", "notch_hz"), None),
     (("encoder", "padding"), None),
     (("tasks", "stress", "features"), []),
+    (("tasks", "stress", "personal_features"), []),
     (("tasks", "stress", "personal_head"), None),
     (("tasks", "stress", "context_s"), None),
 ]

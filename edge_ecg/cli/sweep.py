@@ -1,0 +1,244 @@
+"""``edge-ecg evaluate --recipe``: all systems of a recipe, computed cell by cell, and their card."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from edge_ecg_train.evaluation.cells import Cell
+    from edge_ecg_train.evaluation.executors import Executor
+    from edge_ecg_train.evaluation.leaks import LeakFinding
+    from edge_ecg_train.evaluation.predictions import Predictions
+    from edge_ecg_train.evaluation.sweep import Sweep
+    from edge_ecg_train.evaluation.sweep_recipe import SweepRecipe
+
+DATA = "EDGE_ECG_DATA"
+
+
+def add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a sweep."""
+    group = parser.add_argument_group("all systems of a recipe")
+    group.add_argument("--recipe", metavar="NAME|FILE", help="a built-in sweep recipe or a YAML file")
+    group.add_argument(
+        "--root", type=Path, metavar="DIR", help=f"the folder that holds the data sets (default: ${DATA})"
+    )
+    group.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="for card.json, CARD.md and card.html (default: evaluations/NAME)",
+    )
+    group.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="windows, encoders and results that are not computed again (default: beside the output)",
+    )
+    group.add_argument(
+        "--executor", default="joblib", metavar="NAME", help="serial, joblib (default), ray or slurm"
+    )
+    group.add_argument("--jobs", type=int, default=0, metavar="N", help="cells at once (default: all cores)")
+    group.add_argument(
+        "--devices", default="", metavar="LIST", help="cpu, or GPUs that cells may use, such as 0,1"
+    )
+    group.add_argument(
+        "--ray-address", metavar="ADDRESS", help="of a running Ray cluster (default: start one)"
+    )
+    group.add_argument(
+        "--slurm",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of submitit, e.g. slurm_partition=gpu or timeout_min=120; may be repeated",
+    )
+
+
+def run_sweep(args: argparse.Namespace) -> int:
+    """Stage, compute, print the card and write it; what was computed before an interrupt stays."""
+    from edge_ecg_train.evaluation.sweep import Listener, check, collect, execute, stage
+    from edge_ecg_train.evaluation.sweep_recipe import load_sweep
+
+    began_s = time.monotonic()
+    recipe = load_sweep(args.recipe)
+    executor = _executor(args)
+    root = _root(args.root, recipe)
+    output = args.output or Path("evaluations") / recipe.name
+    cache = args.cache or output.parent / "cache"
+    _make_folder(output)
+    try:
+        with _Talk() as talk:
+            listener = Listener(talk.say, talk.count("recordings"), talk.count("windows"))
+            sweep = stage(recipe, root, cache, listener)
+            _compute(sweep, executor, execute)
+            for failure in sweep.failures:
+                print(f"left out: {failure}", file=sys.stderr)
+            predictions, findings = collect(sweep), check(sweep)
+            talk.say("the card")
+            card = _card(sweep, predictions, findings, args, time.monotonic() - began_s)
+    except KeyboardInterrupt:
+        print(f"stopped; what is computed is kept. Go on with: {_command(args)}", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    _write(card, predictions, output)
+    if args.json:
+        print(json.dumps({"type": "card", "recipe": recipe.name, **card}))
+    else:
+        _print(card)
+    print(f"wrote card.json, CARD.md and card.html in {output}", file=sys.stderr)
+    return EXIT_BUG if sweep.failures else EXIT_DONE
+
+
+def _executor(args: argparse.Namespace) -> Executor:
+    from edge_ecg_train.evaluation.executors import hide_gpus, make_executor
+
+    devices = tuple(one for one in args.devices.split(",") if one)
+    if devices == ("cpu",):
+        hide_gpus()
+    options = {}
+    for text in args.slurm:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--slurm {text} is no NAME=VALUE.", remedy="E.g. --slurm slurm_partition=gpu")
+        options[name] = int(value) if value.isdecimal() else value
+    return make_executor(
+        args.executor, jobs=args.jobs, devices=devices, address=args.ray_address, options=options
+    )
+
+
+def _root(given: Path | None, recipe: SweepRecipe) -> Path:
+    named = given or recipe.data.root or os.environ.get(DATA)
+    if not named:
+        raise UsageError(
+            "Where the data sets are is not known.", remedy=f"Give --root DIR, or set {DATA}=DIR."
+        )
+    return Path(named).expanduser()
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{output} cannot be made.", why=f"{error.strerror}.", remedy="Give another place with -o."
+        ) from None
+
+
+def _compute(sweep: Sweep, executor: Executor, execute: Callable[..., None]) -> None:
+    from edge_ecg_train.evaluation.cells import finished
+
+    cells = sweep.cells
+    with Progress(len(cells), "cells", sys.stderr) as progress:
+        progress.resume_at(sum(finished(cell) is not None for cell in cells))
+
+        def count(cell: Cell, failure: EdgeEcgError | None) -> None:
+            progress.advance(note=f"{cell.label}{' failed' if failure else ''}")
+
+        execute(sweep, executor, count)
+
+
+def _card(
+    sweep: Sweep,
+    predictions: list[Predictions],
+    findings: list[LeakFinding],
+    args: argparse.Namespace,
+    seconds: float,
+) -> Any:
+    from edge_ecg_train.evaluation.card_dict import build_card
+
+    recipe = sweep.recipe
+    return build_card(
+        predictions,
+        findings,
+        title=recipe.title or recipe.name,
+        command=_command(args),
+        store_facts=sweep.store.info,
+        draws=args.draws or recipe.draws,
+        seed=args.seed,
+        reference=None if recipe.reference is None else sweep.name_of(recipe.reference),
+        pairs=tuple((sweep.name_of(ours), sweep.name_of(theirs)) for ours, theirs in recipe.pairs),
+        facts={
+            "recipe": recipe.name,
+            "encoders": {name: "; ".join(map(_encoder, each)) for name, each in sweep.encoders.items()},
+            "seconds": round(seconds, 1),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "failures": list(sweep.failures),
+        },
+    )
+
+
+def _encoder(facts: Mapping[str, Any]) -> str:
+    seen = facts["datasets"]
+    told = (
+        "of unknown origin" if seen is None else f"pretrained on {', '.join(seen)}" if seen else "untrained"
+    )
+    return f"{facts['name']}, {told}, SHA-256 {facts['sha256'][:12]}"
+
+
+def _print(card: Any) -> None:
+    from rich.console import Console
+
+    from edge_ecg_train.evaluation.terminal import print_card
+
+    print_card(card, Console(width=None if sys.stdout.isatty() else 160, highlight=False))
+
+
+def _write(card: Any, predictions: list[Predictions], output: Path) -> None:
+    from edge_ecg_train.evaluation.html import html_of
+    from edge_ecg_train.evaluation.markdown import markdown_of
+
+    for name, text in (
+        ("card.json", json.dumps(card, indent=2) + "\n"),
+        ("CARD.md", markdown_of(card)),
+        ("card.html", html_of(card, predictions)),
+    ):
+        (output / name).write_text(text, encoding="utf-8")
+
+
+def _command(args: argparse.Namespace) -> str:
+    words = ["edge-ecg", "evaluate", "--recipe", args.recipe]
+    if args.output is not None:
+        words += ["-o", str(args.output)]
+    return shlex.join(words)
+
+
+class _Talk:
+    """Sentences on stderr, each with a progress line below it when something is counted."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> _Talk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def say(self, text: str) -> None:
+        self._end()
+        print(text, file=sys.stderr, flush=True)
+
+    def count(self, unit: str) -> Callable[[Any], None]:
+        def one(what: Any) -> None:
+            if self._progress is None or self._progress.unit != unit:
+                self._end()
+                self._progress = Progress(None, unit, sys.stderr)
+            self._progress.advance(what if isinstance(what, int) else 1)
+
+        return one
+
+    def _end(self) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(None, None, None)
+            self._progress = None

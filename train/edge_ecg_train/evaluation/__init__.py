@@ -1,0 +1,1 @@
+"""Evaluating systems on people they have not seen: sweeps, their protocols, checks and cards."""

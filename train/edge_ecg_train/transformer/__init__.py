@@ -1,0 +1,1 @@
+"""The Transformer of Vazquez-Rodriguez et al. (ICPR 2022): network, masked pretraining, fine-tuning."""
