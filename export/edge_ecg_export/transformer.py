@@ -28,7 +28,7 @@ from edge_ecg_train.transformer.encoder_file import is_transformer, load_transfo
 from edge_ecg_train.transformer.network import TransformerConfig
 
 from .onnx_writer import INPUT_NAME
-from .transformer_graph import product_nodes, transformer_onnx
+from .transformer_graph import product_nodes, relu_of, transformer_onnx
 
 FLOAT_NODES = ("convs.0",)
 """Products that stay in float32 beside the filter: the first convolution sees R peaks of 10 deviations beside
@@ -89,6 +89,7 @@ def quantised_onnx(
         raise DataError(
             "There are no windows to take the ranges of int8 from.", remedy="Give a store with windows."
         )
+    products = [name for name in product_nodes(config) if name not in float_nodes]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
@@ -103,9 +104,11 @@ def quantised_onnx(
             weight_type=QuantType.QInt8,
             per_channel=True,
             calibrate_method=CalibrationMethod.MinMax,
-            nodes_to_quantize=[name for name in product_nodes(config) if name not in float_nodes],
-            # A product's result goes on in float32, into a norm or an activation: rounding it gains nothing.
-            extra_options={"OpTypesToExcludeOutputQuantization": ["Conv", "MatMul"]},
+            nodes_to_quantize=[*products, *(relu_of(name) for name in products if name.startswith("convs."))],
+            # A dense part's result goes on in float32: ONNX Runtime multiplies in int8 all the same, and
+            # rounding it would gain nothing. A convolution is in int8 only if its result is too: it is
+            # rounded behind the ReLU, where its range is half as wide.
+            extra_options={"OpTypesToExcludeOutputQuantization": ["MatMul"]},
         )
         data = target.read_bytes()
     onnx.checker.check_model(onnx.load_from_string(data), full_check=True)

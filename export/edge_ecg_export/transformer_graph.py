@@ -55,11 +55,16 @@ def product_nodes(config: TransformerConfig) -> tuple[str, ...]:
     return (*convs, *(f"layers.{index}.{part}" for index in range(config.layers) for part in parts))
 
 
+def relu_of(convolution: str) -> str:
+    """Return the name of the node that rectifies a convolution's result."""
+    return f"{convolution}.relu"
+
+
 def _convolutions(graph: _Graph, config: TransformerConfig, x: str) -> str:
     for index, (taps, stride) in enumerate(zip(config.taps, config.strides, strict=True)):
         name = f"convs.{index}"
         inputs = [x, graph.parameter(f"{name}.conv.weight"), graph.parameter(f"{name}.conv.bias")]
-        x = graph.add("Relu", [graph.add("Conv", inputs, name, **_image(taps, stride))], f"{name}.relu")
+        x = graph.add("Relu", [graph.add("Conv", inputs, name, **_image(taps, stride))], relu_of(name))
         x = graph.norm(graph.add("Transpose", [x], f"{name}.last", perm=[0, 2, 3, 1]), f"{name}.norm")
         if index < len(config.taps) - 1:
             x = graph.add("Transpose", [x], f"{name}.first", perm=[0, 3, 1, 2])

@@ -110,6 +110,20 @@ def test_a_run(tmp_path: Path, windows: Windows) -> None:
         transformer_encoders(run, windows[:0])
 
 
+def test_the_runtime_multiplies_in_integers(tmp_path: Path, windows: Windows) -> None:
+    """A convolution whose result is not rounded too, say, would silently run in float32."""
+    data = quantised_onnx(transformer_onnx(made(TINY)), TINY, windows[:8])
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 4  # it warns that such a file is for this machine only
+    onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    kinds = [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+    assert kinds.count("QLinearConv") == 1  # of two, the first stays in float32
+    assert kinds.count("Conv") == 2  # that one and the filter
+    assert kinds.count("MatMulIntegerToFloat") == 12
+    assert kinds.count("MatMul") == 4  # attention's own
+
+
 @pytest.mark.slow  # PyTorch's exporter takes half a minute
 @pytest.mark.filterwarnings("ignore")
 def test_the_writer_against_pytorch_s_exporter(windows: Windows) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,6 +109,7 @@ def test_ray_on_two_nodes(store: WindowStore, tmp_path: Path, monkeypatch: pytes
             assert not ray.is_initialized()
         finally:
             cluster.shutdown()
+            gc.collect()
 
 
 @pytest.mark.slow
@@ -117,8 +119,9 @@ def test_slurm_through_submitit(store: WindowStore, tmp_path: Path, cluster: str
     cells = cells_in(store, tmp_path / "slurm")
     execute = make_executor("slurm", jobs=2, options={"cluster": cluster, "timeout_min": 5})
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # submitit leaves the processes it started to the garbage collector
+        warnings.simplefilter("ignore")  # submitit leaves its log files to the garbage collector
         check_equal_to_serial(store, tmp_path, execute(cells), cells)
+        gc.collect()
 
 
 def test_stopping_early_keeps_what_is_done(store: WindowStore, tmp_path: Path) -> None:

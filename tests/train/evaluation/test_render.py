@@ -138,7 +138,7 @@ def test_a_leak_is_on_top_of_every_form(runs: list[Predictions]) -> None:
     sound = _card(runs[:1])
     for form in (_terminal(sound), markdown_of(sound), html_of(sound)):
         assert "LEAK" not in form
-        assert "No leak found by 1 checks." in form
+        assert "No leak found by 1 check." in form
 
 
 def test_every_number_is_in_every_form(card: dict[str, Any], html: str) -> None:

@@ -22,7 +22,13 @@ TABLE: dict[str, Any] = {
     "seeds": [0, 1],
     "systems": [
         {"id": "heart", "kind": "heart"},
-        {"id": "trunk", "kind": "encoder", "encoder": "bundled", "label": "the trunk", "only": {"seeds": [1]}},
+        {
+            "id": "trunk",
+            "kind": "encoder",
+            "encoder": "bundled",
+            "label": "the trunk",
+            "only": {"seeds": [1]},
+        },  # fmt: skip
     ],
     "reference": "heart",
     "pairs": [["trunk", "heart"]],

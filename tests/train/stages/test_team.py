@@ -42,7 +42,7 @@ def train(store: WindowStore, run: Path, steps: int, *options: str) -> subproces
         [*command, "--json", *options],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=280,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"},
     )
@@ -54,6 +54,7 @@ def encoder(run: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_processes_learn_what_one_does_and_go_on_from_its_checkpoint(tmp_path, store):
     alone = train(store, tmp_path / "alone", 4)
     assert alone.returncode == 0, alone.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -82,7 +83,14 @@ class Person:
 
 def weights_for(arm: Arm, *, draws: int, seed: int) -> FloatArray:
     """Bootstrap weights (draws, people) of an arm; the same for all arms of the same people."""
-    return draw_people(len(arm.people), draws=draws, seed=seed)
+    return _weights(len(arm.people), draws, seed)
+
+
+@lru_cache(maxsize=8)
+def _weights(people: int, draws: int, seed: int) -> FloatArray:
+    weights = draw_people(people, draws=draws, seed=seed)
+    weights.flags.writeable = False
+    return weights
 
 
 def measure(arm: Arm, *, draws: int = DRAWS, seed: int = 0) -> dict[str, Interval]:

@@ -229,9 +229,12 @@ def leak_lines(leaks: Json) -> list[str]:
     failed = [one for one in leaks["findings"] if not one["passed"]]
     lines = [f"LEAK: it does not hold that {one['check']}: {one['detail']}" for one in failed]
     if failed:
-        lines.append("These numbers are not to be trusted: the tested people were not new to the systems.")
+        lines.append(
+            "These numbers are not to be trusted: something of the tested people had reached the systems."
+        )
     elif leaks["findings"]:
-        lines.append(f"No leak found by {len(leaks['findings'])} checks.")
+        count = len(leaks["findings"])
+        lines.append(f"No leak found by {count} {'check' if count == 1 else 'checks'}.")
     else:
         lines.append("No leak check was made.")
     return lines
