@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=1,
         metavar="N",
         help="so many processes on this machine, one a GPU (on several machines: torchrun, docs/scale.md)",
+    )
+    sub.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the network first (torch.compile): a minute at the start, faster steps on a GPU",
     )
     _add_long_run(sub)
 
@@ -94,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.recipe)
     if args.threads < 0:
         raise UsageError(f"--threads cannot be {args.threads}.", remedy="Leave it out to use all cores.")
-    execution = Execution(args.device, args.precision, args.threads)
+    execution = Execution(args.device, args.precision, args.threads, compile=getattr(args, "compile", False))
     stages = {"pretext": _pretext, "emotion": _emotion, "supervised": _supervised}
     return stages[args.train_verb](args, recipe, execution)
 
@@ -126,6 +130,8 @@ def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> 
             }  # fmt: skip
             if isinstance(config, PretextConfig):
                 return run_pretext(windows, subject, config, args.output, team=team, **settings)
+            if args.compile:
+                raise UsageError("Masked pretraining is not compiled.", remedy="Leave --compile out.")
             if team.size > 1:
                 raise UsageError("Masked pretraining runs in one process.", remedy="Leave --devices out.")
             return run_masked(windows, subject, config, args.output, **settings)
@@ -134,7 +140,9 @@ def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> 
 
 
 def _launch(processes: int) -> int:
-    """Start the same command by PyTorch's launcher, once for each device of this machine."""
+    """Start the same command once for each device of this machine."""
+    from edge_ecg_train.team import launch_team
+
     words = sys.argv[1:]
     for index, word in enumerate(words):
         if word == "--devices":
@@ -143,8 +151,7 @@ def _launch(processes: int) -> int:
         if word.startswith("--devices="):
             del words[index]
             break
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return subprocess.call([sys.executable, *launcher, "-m", "edge_ecg", *words])
+    return launch_team(processes, words)
 
 
 def _supervised(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> int:
@@ -305,6 +312,8 @@ def _go_on(args: argparse.Namespace) -> str:
     words = ["edge-ecg", "train", args.train_verb, *map(str, stores), "-o", str(args.output)]
     if args.train_verb == "supervised" and args.task:
         words += ["--task", args.task]
+    if args.train_verb == "supervised" and args.start is not None:
+        words += ["--start", str(args.start)]
     words += ["--recipe", args.recipe, "--resume"]
     return "Go on with: " + " ".join(f"'{word}'" if " " in word else word for word in words)
 

@@ -133,17 +133,13 @@ def run_pretext(
     _check(windows, subjects, config, team)
     machine = prepare_machine(execution or Execution())
     run = RunDir(run_dir)
-    if team.leads:
-        run.create()
+    # The other machines of a team need not see the run's folder.
+    state = team.from_leader(lambda: _begin(run, resume=resume))
     training, held_out = split_people(subjects, config.holdout, config.seed)
+    people = len(np.unique(subjects[training]))
     trainer = PretextTrainer(windows, training, held_out, config, machine, team)
-    if run.checkpoint.exists():
-        if not resume:
-            raise DataError(
-                f"{run_dir} already holds a training run.",
-                remedy="Go on with --resume, or give another folder.",
-            )
-        trainer.restore(load_checkpoint(run.checkpoint))
+    if state is not None:
+        trainer.restore(state)
     entry: dict[str, Any] = {}
 
     def save() -> None:
@@ -156,10 +152,11 @@ def run_pretext(
             steps=trainer.step,
             finished=trainer.step >= config.steps,
             windows=len(training),
-            people=len(np.unique(subjects[training])),
+            people=people,
             held_out_windows=len(held_out),
             processes=team.size,
             precision=machine.precision,
+            compiled=bool(machine.compiler),
             device=machine.device.type,
             torch=torch.__version__,
             minutes=round(trainer.seconds / 60, 2),
@@ -168,8 +165,6 @@ def run_pretext(
         )
         run.update_json(encoder=encoder_facts(config.trunk), pretext=entry)
 
-    # Nobody saves the first checkpoint before all have looked whether there is one.
-    team.wait()
     try:
         train(
             trainer,
@@ -183,6 +178,19 @@ def run_pretext(
     finally:
         trainer.close()
     return entry
+
+
+def _begin(run: RunDir, *, resume: bool) -> dict[str, Any] | None:
+    """Make the run's folder; return the state to go on from, if there is one."""
+    run.create()
+    if not run.checkpoint.exists():
+        return None
+    if not resume:
+        raise DataError(
+            f"{run.path} already holds a training run.",
+            remedy="Go on with --resume, or give another folder.",
+        )
+    return load_checkpoint(run.checkpoint)
 
 
 def _check(windows: Windows, subjects: NDArray[np.str_], config: PretextConfig, team: Team) -> None:

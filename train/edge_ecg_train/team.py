@@ -7,17 +7,22 @@ process makes the same decisions from the same numbers; only the first writes fi
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import distributed
 
-from edge_ecg.errors import UsageError
+from edge_ecg.errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
 
 from .device import Execution
+
+T = TypeVar("T")
 
 _PATIENCE = timedelta(minutes=10)
 """How long a process waits for the others: a first checkpoint on a slow disk takes minutes at most."""
@@ -49,6 +54,32 @@ class Team:
         if self.size > 1:
             distributed.all_reduce(value)
         return float(value)
+
+    def from_leader(self, make: Callable[[], T]) -> T:
+        """Return what ``make`` gives the leader; the others need not be able to read the same files.
+
+        Raises
+        ------
+        EdgeEcgError
+            What ``make`` raises; the other processes end quietly with the same exit code.
+
+        """
+        if self.size == 1:
+            return make()
+        box: list[Any] = [None, EXIT_DONE]
+        failure: EdgeEcgError | None = None
+        if self.leads:
+            try:
+                box[0] = make()
+            except EdgeEcgError as error:
+                failure, box[1] = error, error.exit_code
+        distributed.broadcast_object_list(box, src=0, device=torch.device(self.device))
+        if failure is not None:
+            raise failure
+        if box[1] != EXIT_DONE:
+            raise SystemExit(box[1])
+        value: T = box[0]
+        return value
 
     def wait(self) -> None:
         """Go on when all have come here."""
@@ -102,4 +133,52 @@ def _own_device(execution: Execution, local: int) -> Execution:
             f"There are more processes than GPUs: this machine has {there}.",
             remedy=f"Start {there} with --devices {there}, or train on CPUs with --device cpu.",
         )
-    return Execution(f"cuda:{local}", execution.precision, execution.threads, execution.micro_batch_signals)
+    return replace(execution, device=f"cuda:{local}")
+
+
+def launch_team(processes: int, words: Sequence[str]) -> int:
+    """Run ``edge-ecg`` with these words in so many processes of this machine, by PyTorch's launcher.
+
+    Returns
+    -------
+    The exit code: that of the first process that failed, or EXIT_INTERRUPTED after Ctrl-C or SIGTERM. Then
+    the launcher has passed the signal on and given the processes half a minute to finish the step and save.
+
+    Raises
+    ------
+    EdgeEcgError
+        When a process was killed; the others are ended.
+
+    """
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    launcher = ["--standalone", f"--nproc-per-node={processes}", "-m", "edge_ecg", *words]
+    handlers = {number: signal.getsignal(number) for number in _launcher_signals()}
+    # The processes themselves say what was wrong; the launcher would only add its traceback.
+    silent = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        torchrun.run(torchrun.parse_args(launcher))
+    except SignalException:
+        return EXIT_INTERRUPTED
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        if failure.exitcode < 0:
+            raise EdgeEcgError(
+                f"Process {rank} of the training was killed by signal {-failure.exitcode}.",
+                why="Too little memory, often.",
+                remedy="Go on with --resume: with fewer --devices, or on a machine with more memory.",
+            ) from error
+        return int(failure.exitcode)
+    finally:
+        logging.disable(silent)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return EXIT_DONE
+
+
+def _launcher_signals() -> list[signal.Signals]:
+    names = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]

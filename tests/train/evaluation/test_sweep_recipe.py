@@ -28,7 +28,7 @@ TABLE: dict[str, Any] = {
             "encoder": "bundled",
             "label": "the trunk",
             "only": {"seeds": [1]},
-        },  # fmt: skip
+        },
     ],
     "reference": "heart",
     "pairs": [["trunk", "heart"]],

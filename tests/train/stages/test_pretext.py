@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,3 +226,45 @@ def test_dropout_is_off_when_evaluating(store):
     assert first == second
     assert isinstance(trainer.network, PretextNetwork)
     assert not trainer.network.training
+
+
+def test_a_compiled_step_is_the_same_step(tmp_path, store, monkeypatch):
+    whole = replace(TINY, versions=7, batch_windows=1)
+    run_pretext(store.windows, store.subject, whole, tmp_path / "plain", execution=FP32)
+    half = replace(whole, steps=2)
+    run_pretext(store.windows, store.subject, half, tmp_path / "compiled", execution=FP32)
+
+    compiled: list[object] = []
+    really_compile = torch.compile
+
+    def without_code(what, *, backend):
+        """Trace as ever, but run the traced operations by the interpreter."""
+        assert backend == "inductor"
+        compiled.append(what)
+        return really_compile(what, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", without_code)
+    execution = replace(FP32, compile=True)
+    entry = run_pretext(
+        store.windows, store.subject, whole, tmp_path / "compiled", execution=execution, resume=True
+    )
+    assert isinstance(compiled[-1], PretextNetwork)
+    assert (entry["compiled"], entry["steps"]) == (True, 4)
+    assert same(encoder(tmp_path / "plain"), encoder(tmp_path / "compiled"))
+
+
+@pytest.mark.slow
+def test_without_a_compiler_the_user_is_told_so(tmp_path, store):
+    words = ["train", "pretext", str(store.path), "-o", str(tmp_path / "run"), "--device", "cpu", "--compile"]
+    refused = subprocess.run(
+        [sys.executable, "-m", "edge_ecg", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "CXX": "no-such-compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")},
+    )
+    assert refused.returncode == 2, refused.stderr
+    assert "cannot be compiled for cpu" in refused.stderr
+    assert "apt install g++" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "run").exists()

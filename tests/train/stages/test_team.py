@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ versions = 3
 shards = 2
 holdout = 0.2
 evaluation_windows = 2
-evaluate_every = 0
+evaluate_every = {evaluate_every}
 seed = 5
 [pretext.trunk]
 padding = "valid"
@@ -33,19 +34,26 @@ pooling = "max-mean-std"
 """
 
 
-def train(store: WindowStore, run: Path, steps: int, *options: str) -> subprocess.CompletedProcess[str]:
+def start(
+    store: WindowStore, run: Path, steps: int, *options: str, evaluate_every: int = 0
+) -> subprocess.Popen[str]:
     recipe = run.with_suffix(".toml")
-    recipe.write_text(RECIPE.format(steps=steps))
+    recipe.write_text(RECIPE.format(steps=steps, evaluate_every=evaluate_every))
     command = [sys.executable, "-m", "edge_ecg", "train", "pretext", str(store.path), "-o", str(run)]
     command += ["--recipe", str(recipe), "--device", "cpu", "--precision", "fp32", "--threads", "1"]
-    return subprocess.run(
+    return subprocess.Popen(
         [*command, "--json", *options],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=280,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+
+
+def train(store: WindowStore, run: Path, steps: int, *options: str) -> subprocess.CompletedProcess[str]:
+    process = start(store, run, steps, *options)
+    out, err = process.communicate(timeout=280)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def encoder(run: Path) -> dict[str, np.ndarray]:
@@ -77,6 +85,42 @@ def test_two_processes_learn_what_one_does_and_go_on_from_its_checkpoint(tmp_pat
             assert np.allclose(array, expected[name], rtol=0, atol=2e-5), (run, name)
     moved = max(np.abs(expected[name] - array).max() for name, array in encoder_before(store).items())
     assert moved > 1e-3
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_both_at_one_step_and_leaves_a_checkpoint(tmp_path, store):
+    run = tmp_path / "run"
+    process = start(store, run, 100_000, "--devices", "2", evaluate_every=1)
+    assert process.stderr is not None
+    before = []
+    for line in process.stderr:  # until the first evaluation: both have made a step
+        before.append(line)
+        if line.startswith("step 1, people held out"):
+            break
+    process.send_signal(signal.SIGINT)
+    # Both write to this pipe, so it ends when both have.
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, "".join(before) + err
+    assert err.count("stopped and saved. Go on with: edge-ecg train pretext") == 1
+    assert "Traceback" not in err
+    assert out == ""
+    entry = json.loads((run / "run.json").read_text())["pretext"]
+    assert (entry["finished"], entry["processes"]) == (False, 2)
+
+    # One process goes on from there.
+    resumed = train(store, run, entry["steps"] + 1, "--resume")
+    assert json.loads(resumed.stdout)["steps"] == entry["steps"] + 1
+
+
+@pytest.mark.slow
+def test_what_the_leader_refuses_is_said_once_and_ends_all(tmp_path, store):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoint.pt").touch()
+    refused = train(store, run, 2, "--devices", "2")
+    assert refused.returncode == 5, refused.stderr
+    assert refused.stderr.count("already holds a training run") == 1
+    assert "Traceback" not in refused.stderr
 
 
 def encoder_before(store: WindowStore) -> dict[str, np.ndarray]:

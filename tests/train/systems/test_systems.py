@@ -54,6 +54,7 @@ def test_each_table_makes_a_system_of_its_own() -> None:
         ({"kind": "encoder"}, "encoder"),
         ({"kind": "encoder", "encoder": RANDOM, "head": {"preset": "oracle"}}, "oracle"),
         ({"kind": "encoder", "encoder": RANDOM, "heads": {}}, "heads"),
+        ({"kind": "encoder", "encoder": RANDOM, "head": {"rounding_penalty": 1.0}}, "rounding penalty"),
         ({"kind": "hybrid", "encoder": RANDOM, "head": {"kind": "mlp"}}, "mlp"),
         ({"kind": "hybrid", "encoder": RANDOM, "head": {"personal": ["pulse"]}}, "pulse"),
         ({"kind": "nested", "candidates": [{"kind": "heart"}]}, "two candidates"),

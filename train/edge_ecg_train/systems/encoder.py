@@ -69,7 +69,7 @@ def take_head(table: dict[str, Any], where: str, preset: str = "linear") -> Head
     Raises
     ------
     UsageError
-        When the preset is unknown, or a field makes no sense.
+        When the preset is unknown, a field makes no sense, or there is a rounding penalty.
 
     """
     entries = dict(table.pop("head", {}))
@@ -78,7 +78,13 @@ def take_head(table: dict[str, Any], where: str, preset: str = "linear") -> Head
         raise UsageError(
             f"{where} names the unknown preset {preset!r}.", remedy=f"Use one of {', '.join(PRESETS)}."
         )
-    return make(HeadConfig, entries, where, PRESETS[preset])
+    head = make(HeadConfig, entries, where, PRESETS[preset])
+    if head.rounding_penalty:
+        raise UsageError(
+            f"{where} has a rounding penalty, which needs the rounding error of the training windows alone.",
+            remedy="Leave it out here, and name an encoder in int8 (bundled) to see what rounding costs.",
+        )
+    return head
 
 
 def take_encoder(table: dict[str, Any], where: str) -> EncoderName:
