@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .model import Model, load_model
+    from .profile import Profile, load_profile
     from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord, TaskDecision
     from .samples import SampleBlock, SourceEvent, SourceInfo
     from .session import decide
@@ -42,6 +43,7 @@ __all__ = [
     "EventRecord",
     "GateError",
     "Model",
+    "Profile",
     "Record",
     "RemoteError",
     "SampleBlock",
@@ -54,6 +56,7 @@ __all__ = [
     "__version__",
     "decide",
     "load_model",
+    "load_profile",
     "open_source",
 ]
 
@@ -68,6 +71,7 @@ _MODULES = {
         "UsageError",
     ),
     "model": ("Model", "load_model"),
+    "profile": ("Profile", "load_profile"),
     "records": ("DecisionRecord", "EndRecord", "EventRecord", "Record", "StartRecord", "TaskDecision"),
     "samples": ("SampleBlock", "SourceEvent", "SourceInfo"),
     "session": ("decide",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,9 @@ from .heads import (
     interval_features_of,
     personal_features,
 )
+
+if TYPE_CHECKING:
+    from .profile import Profile
 
 Float32Array = NDArray[np.float32]
 
@@ -164,16 +167,35 @@ class Model:
             for task, head in self.heads.items()
         }
 
-    def predict(self, windows: ArrayLike) -> dict[str, Float32Array]:
-        """Probabilities by task, (n, labels) each, of (n, 2560) windows; one encoder pass serves all tasks.
+    def predict(self, windows: ArrayLike, profile: Profile | None = None) -> dict[str, Float32Array]:
+        """Probabilities by task, (n, labels) each; one encoder pass serves all tasks.
+
+        Parameters
+        ----------
+        windows:
+            (n, 2560), as for :meth:`embed`, each judged by itself.
+        profile:
+            The baseline of the person whose windows they are (:func:`edge_ecg.load_profile`): tasks that have
+            a personal head, the model's or a refitted one, are decided by it.
 
         Raises
         ------
         ValueError
             As :meth:`embed`.
+        BundleError, UsageError
+            When the profile belongs to another model, or was taken behind another filter.
 
         """
-        return self.decide(self.embed(windows), windows)
+        embeddings = self.embed(windows)
+        found = self.decide(embeddings, windows)
+        if profile is None:
+            return found
+        profile.require_fit(self, self.manifest.input.preprocessing.notch_hz)
+        for task, head in self.personal_heads.items():
+            refitted = profile.heads.get(task)
+            inputs = self.personal_inputs(task, embeddings, windows, profile.embedding, profile.sources)
+            found[task] = (refitted.head if refitted else head).probabilities(inputs)
+        return found
 
 
 def load_model(path: str | os.PathLike[str] | IO[bytes] | None = None, engine: str = AUTO) -> Model:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from edge_ecg.deciding import Decider
 from edge_ecg.errors import BundleError, DataError, UsageError
 from edge_ecg.heads import INTERVAL_FEATURES, MlpHead
 from edge_ecg.model import Model
@@ -244,3 +245,18 @@ def test_arrays_that_do_not_fit_are_refused(change: Change, profile: Profile, pe
 def test_another_filter_than_at_rest_is_refused(profile: Profile, personal_model: Model) -> None:
     with pytest.raises(UsageError, match="without --notch"):
         profile.require_fit(personal_model, 50.0)
+
+
+def test_predict_with_a_profile_is_what_a_session_decides(personal_model: Model, profile: Profile) -> None:
+    rng = np.random.default_rng(1)
+    windows = rng.normal(size=(3, 2560)).astype(np.float32)
+    windows[:, ::200] += 8.0  # beats
+    for known in (profile, replace(profile, heads={})):
+        decider = Decider(personal_model, known, context_s=0.0)
+        expected = [decider.decide(window, 10.0 * index)["stress"] for index, window in enumerate(windows)]
+        np.testing.assert_allclose(
+            personal_model.predict(windows, known)["stress"], expected, rtol=0, atol=1e-6
+        )
+        assert not np.allclose(personal_model.predict(windows)["stress"], expected, atol=1e-3)
+    with pytest.raises(BundleError, match="another model"):
+        personal_model.predict(windows, replace(profile, encoder_sha256="0" * 64))
