@@ -1,206 +1,197 @@
-"""The model card: what was measured, on whom, by which protocol, as data and as text that a person reads."""
+"""The card that a bundle carries: the main numbers of an evaluation, small enough to travel with the model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .evaluate import (
-    ENCODER,
-    HEART,
-    PEOPLE_SPLIT,
-    SPREAD,
-    WINDOW_FOLDS,
-    WINDOW_SPLIT,
-    Evaluation,
-    Result,
+from .evaluation.wording import (
+    METRIC_NAMES,
+    interval,
+    leak_lines,
+    p_clause,
+    setting_name,
+    verdict,
 )
-from .store import WindowStore
 
-COLUMNS = {
-    "auc": "AUC",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "f1_sarkar": "F1 (Sarkar)",
-}
-SPLIT_NAMES = {
-    PEOPLE_SPLIT: "leave one person out",
-    WINDOW_SPLIT: f"random windows, {WINDOW_FOLDS} parts (leaks)",
-}
+SCHEMA = 2
+METRICS = ("auc", "balanced_accuracy", "macro_f1", "f1_sarkar")
+
+_SETTING = ("protocol", "baseline_s", "context_s")
+_SOURCE = ("name", "title", "licence", "citation", "url")
+_LEAKS_TOLD = 4
+
+Json = Mapping[str, Any]
 
 
-def make_card(
-    evaluation: Evaluation,
-    store: WindowStore,
-    pretext_datasets: Sequence[Mapping[str, Any]] | None,
-    command: str,
-) -> dict[str, Any]:
-    """One task's entry of a card, as plain values.
+def compact(card: Json, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """Reduce an evaluation card to what a bundle carries of it.
 
     Parameters
     ----------
-    evaluation, store:
-        The numbers, and the windows they were measured on.
-    pretext_datasets:
-        The data sets that the encoder was pretrained on, each with its name and, for attribution, title,
-        licence, citation and url; None when the run does not say.
-    command:
-        What makes these numbers again.
+    card:
+        See :func:`~.evaluation.card_dict.build_card`.
+    notes:
+        Sentences that a reader must know, beside those of the card.
 
     """
-    first = evaluation.results[0]
-    pretrained = None if pretext_datasets is None else [_source(entry) for entry in pretext_datasets]
-    labelled = [entry for entry in store.info["datasets"] if entry["windows"]]
+    first = card["settings"][0]["systems"][0]
+    store, leaks = card["store"], card["leaks"]["findings"]
+    failed = [one for one in leaks if not one["passed"]]
     return {
-        "task": evaluation.task,
-        "labels": list(evaluation.labels),
-        "datasets": [dict(entry) for entry in labelled],
-        "people": first.people,
-        "windows": first.windows,
-        "majority_rate": first.metrics["majority_rate"].to_json(),
+        "schema": SCHEMA,
+        "title": card["title"],
+        "task": card["task"],
+        "labels": list(card["labels"]),
+        "people": first["people"],
+        "windows": first["windows"],
+        "majority_rate": first["metrics"]["majority_rate"],
         "protocol": {
-            "split": SPLIT_NAMES[PEOPLE_SPLIT],
             "window_s": 10.0,
-            "hop_s": store.info["windowing"]["hop_s"],
-            "kept": store.info["windowing"]["kept"],
-            "normalisation": store.preprocessing["normalisation"],
-            "preprocessing_hash": store.preprocessing_hash,
-            "interval": "95 %, bootstrap over people",
-            "draws": evaluation.draws,
-            "seed": evaluation.seed,
-            "encoder_pretrained_on": pretrained,
-            "encoder_saw_tested_people": bool(
-                {entry["name"] for entry in labelled} & {entry["name"] for entry in pretrained or ()}
-            ),
+            "hop_s": store.get("windowing", {}).get("hop_s"),
+            "normalisation": store.get("preprocessing", {}).get("normalisation"),
+            "preprocessing_hash": store.get("preprocessing_hash"),
+            "interval": card["protocol"]["interval"],
         },
-        "results": [_result(one) for one in evaluation.results],
-        "encoder_minus_heart_rate": {
-            calibration: {name: interval.to_json() for name, interval in difference.items()}
-            for calibration, difference in evaluation.differences.items()
+        "rows": [
+            {
+                "system": one["system"],
+                **{key: setting[key] for key in _SETTING},
+                "people": one["people"],
+                "windows": one["windows"],
+                "metrics": {name: one["metrics"][name] for name in METRICS},
+            }
+            for setting in card["settings"]
+            for one in setting["systems"]
+        ],
+        "reference": card["reference"],
+        "differences": [
+            {
+                "system": one["system"],
+                "against": one["against"],
+                **{key: setting[key] for key in _SETTING},
+                "auc": one["metrics"]["auc"],
+                "people": {key: one["people_test"][key] for key in ("better", "worse", "equal")},
+            }
+            for setting in card["settings"]
+            for one in setting["differences"]
+        ],
+        "trustworthy": card["trustworthy"],
+        "leaks": {
+            "checks": len(leaks),
+            "failed": len(failed),
+            "found": [{"check": one["check"], "detail": one["detail"]} for one in failed[:_LEAKS_TOLD]],
         },
-        "command": command,
+        "notes": [*card["sentences"]["caution"], *notes],
+        "datasets": [
+            {key: one[key] for key in _SOURCE if key in one}
+            for one in store.get("datasets", ())
+            if one.get("windows", 1)
+        ],
+        "draws": card["protocol"]["draws"],
+        "seed": card["protocol"]["seed"],
+        "command": card["command"],
     }
 
 
-def _source(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: entry[name] for name in ("name", "title", "licence", "citation", "url") if name in entry}
+def kept_tasks(facts: Json) -> dict[str, Json]:
+    """Return the compact cards that a run.json holds, by task; those of older schemata are left out."""
+    tasks = facts.get("card", {}).get("tasks", {})
+    return {name: one for name, one in tasks.items() if one.get("schema") == SCHEMA}
 
 
-def _result(result: Result) -> dict[str, Any]:
-    return {
-        "system": result.system,
-        "split": SPLIT_NAMES[result.split],
-        "calibration": result.calibration,
-        "people": result.people,
-        "windows": result.windows,
-        "metrics": {name: interval.to_json() for name, interval in result.metrics.items()},
-        "per_person": {name: result.spread(name) for name in SPREAD},
-    }
+def markdown(name: str, cards: Sequence[Json], pretrained_on: Sequence[Json | str] | None) -> str:
+    """CARD.md: the compact cards of all tasks of one model.
 
+    Parameters
+    ----------
+    name:
+        Of the model.
+    cards:
+        See :func:`compact`.
+    pretrained_on:
+        The data sets that the encoder was pretrained on, each with its name and, for attribution, title,
+        licence, citation and url; None when the run does not say.
 
-def warnings_of(card: Mapping[str, Any]) -> list[str]:
-    """What a reader of one task's numbers must know, in sentences."""
-    lines = [entry["caution"] for entry in card["datasets"]]
-    lines.append(
-        "Random windows put the same person, and overlapping windows, into training and test: those rows "
-        "only show by how much such a split flatters."
-    )
-    if card["protocol"]["encoder_pretrained_on"] is None:
-        lines.append(
-            "What the encoder was pretrained on is not recorded: it may have seen the people it is tested on."
-        )
-    if card["protocol"]["encoder_saw_tested_people"]:
-        lines.append(
-            "The encoder was pretrained, without labels, on the data set that it is tested on: tested people "
-            "were not new to it."
-        )
-    lines += [
-        _verdict(calibration, one["auc"]) for calibration, one in card["encoder_minus_heart_rate"].items()
-    ]
-    return lines
-
-
-def _verdict(calibration: str, difference: Mapping[str, float | None]) -> str:
-    """What the paired interval of the AUC allows to say."""
-    low, high = difference["low"], difference["high"]
-    if low is None or high is None or low <= 0.0 <= high:
-        said = "on these people neither is shown to be better, the encoder or three heart-rate features"
-    elif low > 0.0:
-        said = "the encoder is better than three heart-rate features"
-    else:
-        said = "three heart-rate features are better than the encoder"
-    return f"Personal baseline {calibration}: {said}."
-
-
-def markdown(name: str, cards: Sequence[Mapping[str, Any]]) -> str:
-    """CARD.md: the cards of all tasks of one model."""
+    """
     lines = [f"# {name}", "", "Research software, not a medical device.", ""]
     for card in cards:
-        protocol = card["protocol"]
+        lines += _task(card)
+    lines += ["## Encoder", ""]
+    if pretrained_on is None:
+        lines.append("What it was pretrained on is not recorded.")
+    else:
+        lines += ["Pretrained, without labels, on:", "", *map(_attribution, pretrained_on)]
+    return "\n".join([*lines, ""])
+
+
+def _task(card: Json) -> list[str]:
+    protocol = card["protocol"]
+    lines = [f"## {card['task']}: {' / '.join(card['labels'])}", ""]
+    lines += [f"> {'**' * loud}{line}{'**' * loud}" for line, loud in _leaks(card)]
+    lines += [
+        "",
+        f"{card['people']} people, {card['windows']} windows of {protocol['window_s']:g} s, one every "
+        f"{protocol['hop_s']:g} s; the most frequent class is {interval(card['majority_rate'])} of them. "
+        f"Normalisation: {protocol['normalisation']}. In brackets: {protocol['interval']} "
+        f"({card['draws']} draws).",
+        "",
+    ]
+    for setting in _settings(card["rows"]):
+        rows = [one for one in card["rows"] if _setting(one) == setting]
         lines += [
-            f"## {card['task']}: {' / '.join(card['labels'])}",
+            f"**{_name(rows[0])}**; {rows[0]['people']} people, {rows[0]['windows']} windows",
             "",
-            f"{card['people']} people, {card['windows']} windows of {protocol['window_s']:g} s, "
-            f"one every {protocol['hop_s']:g} s; the most frequent class is "
-            f"{card['majority_rate']['value']:.1%} of them. "
-            f"Normalisation: {protocol['normalisation']}. Intervals: {protocol['interval']} "
-            f"({protocol['draws']} draws).",
-            "",
-            "| system | split | personal baseline | " + " | ".join(COLUMNS.values()) + " |",
-            "|---" * (3 + len(COLUMNS)) + "|",
+            "| system | " + " | ".join(METRIC_NAMES[name] for name in METRICS) + " |",
+            "|---" * (1 + len(METRICS)) + "|",
         ]
-        for result in card["results"]:
-            cells = [result["system"], result["split"], result["calibration"]]
-            cells += [cell(result["metrics"][metric]) for metric in COLUMNS]
+        for one in rows:
+            cells = [one["system"], *(interval(one["metrics"][name]) for name in METRICS)]
             lines.append("| " + " | ".join(cells) + " |")
-        lines += ["", *_difference_lines(card), *_spread_lines(card), "", "Know before use:", ""]
-        lines += [f"- {line}" for line in warnings_of(card)]
-        lines += ["", "Measured on:", ""]
-        lines += [_attribution(one) for one in card["datasets"]]
-        lines += ["", "Encoder pretrained, without labels, on:", ""]
-        sources = protocol["encoder_pretrained_on"]
-        lines += ["- not recorded"] if sources is None else [_attribution(one) for one in sources]
-        lines += ["", f"Made by `{card['command']}`.", ""]
-    return "\n".join(lines)
+        said = [_difference(one) for one in card["differences"] if _setting(one) == setting]
+        lines += ["", *said, *([""] if said else [])]
+    lines += ["Know before use:", "", *(f"- {line}" for line in card["notes"])]
+    lines += ["", "Measured on:", "", *map(_attribution, card["datasets"])]
+    return [*lines, "", f"Made by `{card['command']}`.", ""]
 
 
-def _attribution(source: Mapping[str, Any]) -> str:
+def _leaks(card: Json) -> list[tuple[str, bool]]:
+    """The lines on top, and whether each is an alarm; the same words as on the whole card."""
+    leaks = card["leaks"]
+    passed = leaks["checks"] - leaks["failed"]
+    findings = [{**one, "passed": False} for one in leaks["found"]] + [{"passed": True}] * passed
+    loud = card["trustworthy"] is False
+    lines = [(line, loud) for line in leak_lines({"findings": findings})]
+    return [part for line in lines for part in (line, ("", False))][:-1]
+
+
+def _setting(row: Json) -> tuple[Any, ...]:
+    return tuple(row[key] for key in _SETTING)
+
+
+def _settings(rows: Sequence[Json]) -> list[tuple[Any, ...]]:
+    return list(dict.fromkeys(map(_setting, rows)))
+
+
+def _name(row: Json) -> str:
+    return setting_name({**{key: row[key] for key in _SETTING}, "label_fraction": 1.0})
+
+
+def _difference(one: Json) -> str:
+    people = one["people"]
+    return (
+        f"- {one['system']} is {verdict(one['auc'])} than {one['against']}: AUC "
+        f"{interval(one['auc'], signed=True)}, {p_clause(one['auc']['p'])}; better for {people['better']}, "
+        f"worse for {people['worse']}, equal for {people['equal']} people."
+    )
+
+
+def _attribution(source: Json | str) -> str:
     """One line of a list: who is to be named."""
+    if isinstance(source, str):
+        return f"- {source}"
     if "title" not in source:
         return f"- {source['name']}"
-    return f"- {source['title']} ({source['licence']}). {source['citation']} {source['url']}"
-
-
-def _difference_lines(card: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{ENCODER} minus {HEART}, personal baseline {calibration}: "
-        f"AUC {cell(difference['auc'], signed=True)}, "
-        f"balanced accuracy {cell(difference['balanced_accuracy'], signed=True)} (paired by people)."
-        for calibration, difference in card["encoder_minus_heart_rate"].items()
-    ]
-
-
-def _spread_lines(card: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for result in card["results"]:
-        spread = result["per_person"]["balanced_accuracy"]
-        if (
-            result["system"] == ENCODER
-            and result["split"] == SPLIT_NAMES[PEOPLE_SPLIT]
-            and "median" in spread
-        ):
-            lines.append(
-                f"Person by person ({ENCODER}, personal baseline {result['calibration']}): balanced accuracy "
-                f"{spread['min']:.2f} to {spread['max']:.2f}, "
-                f"half of the people between {spread['q25']:.2f} and {spread['q75']:.2f}."
-            )
-    return lines
-
-
-def cell(interval: Mapping[str, float | None], *, signed: bool = False) -> str:
-    """An interval, as plain values, the way the card prints it."""
-    sign = "+" if signed else ""
-    value, low, high = (
-        "–" if interval[name] is None else f"{interval[name]:{sign}.3f}" for name in ("value", "low", "high")
-    )
-    return f"{value} [{low}, {high}]"
+    rest = " ".join(str(source[key]) for key in ("citation", "url") if key in source)
+    licence = f" ({source['licence']})" if "licence" in source else ""
+    return f"- {source['title']}{licence}. {rest}".rstrip()

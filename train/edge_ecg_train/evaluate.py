@@ -1,253 +1,222 @@
-"""The honest evaluation: on new people, beside simple features and beside the split that leaks.
+"""The evaluation of one trained run: a sweep of three systems, made from what run.json says.
 
-Every system is fitted anew in every fold; whatever it standardises by comes from the training people alone.
-Systems that are compared are scored on the same windows of the same people.
+The run's own kind of head stands beside the heart rate, as it is and in the person's own measure. Encoder and
+windows are there already; everything else is as in a recipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from edge_ecg.errors import DataError
 
-from .baselines import BASELINE_S, Calibration, LogisticModel, calibrate
-from .features import heart_features_of
-from .metrics import DRAWS, Interval, PeopleSummary, paired_difference, per_person, summarise, with_intervals
-from .splits import Fold, leave_one_subject_out, random_windows
-from .store import WindowStore
+from .evaluation.baseline import find_baseline
+from .evaluation.folds import LEAVE_ONE_OUT, RANDOM_WINDOWS
+from .evaluation.sweep import Listener, Sweep, stage_on
+from .evaluation.sweep_recipe import Only, Sources, SweepRecipe, SystemEntry
+from .heads import HeadConfig
+from .metrics import DRAWS
+from .recipe import make
+from .run_dir import RunDir
+from .store import NO_LABEL, WindowStore
+from .systems.encoder import head_name
 
-Features = NDArray[np.float32] | NDArray[np.float64]
-Labels = NDArray[np.int64]
+OURS, HEART, PERSONAL = "ours", "heart", "personal"
+"""The ids of the three systems."""
 
-ENCODER = "encoder + head"
-HEART = "heart rate + logistic regression"
-PEOPLE_SPLIT = "people"
-WINDOW_SPLIT = "windows"
-NO_CALIBRATION = "none"
-CALIBRATED = f"{BASELINE_S:g} s at rest"
-WINDOW_FOLDS = 10
-SPREAD = ("auc", "balanced_accuracy")
-
-
-class Model(Protocol):
-    """What a fit gives: probabilities (n, classes) of (n, d) features."""
-
-    def probabilities(self, features: Features, /) -> ArrayLike:
-        """Probabilities, one row a window."""
+BASELINE_S, CONTEXT_S = 60.0, 30.0
+"""What is tried where the head does not name its own."""
 
 
-Fit = Callable[[Features, Labels, NDArray[np.str_]], Model]
-"""Fits on (n, d) features, (n,) labels and (n,) names of the people they are of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One system under one protocol.
-
-    Attributes
-    ----------
-    system, split, calibration:
-        What was tested; ``split`` is ``people`` (leave one out) or ``windows`` (random, leaks).
-    metrics:
-        Pooled over windows, with 95 % intervals over people.
-
-    """
-
-    system: str
-    split: str
-    calibration: str
-    summary: PeopleSummary = field(repr=False)
-    metrics: Mapping[str, Interval]
-
-    @property
-    def people(self) -> int:
-        """People scored."""
-        return len(self.summary.people)
-
-    @property
-    def windows(self) -> int:
-        """Windows scored."""
-        return int(self.summary.confusion.sum())
-
-    def spread(self, metric: str) -> dict[str, float]:
-        """The metric person by person: minimum, quartiles and maximum, and of how many it can be told."""
-        values = per_person(self.summary, metric)
-        values = values[np.isfinite(values)]
-        names = ("min", "q25", "median", "q75", "max")
-        if len(values) == 0:
-            return {"people": 0}
-        quantiles = np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])
-        return {
-            "people": len(values),
-            **{n: round(float(q), 4) for n, q in zip(names, quantiles, strict=True)},
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """All results for one task.
-
-    ``differences`` maps a calibration to the encoder minus the heart-rate baseline, paired by people.
-    """
-
-    task: str
-    labels: tuple[str, ...]
-    results: tuple[Result, ...]
-    differences: Mapping[str, Mapping[str, Interval]]
-    draws: int
-    seed: int
-
-    def find(self, system: str, split: str, calibration: str = NO_CALIBRATION) -> Result:
-        """The result of one system under one protocol.
-
-        Raises
-        ------
-        KeyError
-            When it was not computed.
-
-        """
-        for one in self.results:
-            if (one.system, one.split, one.calibration) == (system, split, calibration):
-                return one
-        raise KeyError((system, split, calibration))
-
-
-def out_of_fold(
-    features: Features,
-    labels: Labels,
-    subject: NDArray[np.str_],
-    folds: Iterable[Fold],
-    fit: Fit,
-    classes: int,
-    on_fold: Callable[[], None] | None = None,
-) -> NDArray[np.float64]:
-    """Probabilities (n, classes) of every window by a model that was fitted without its fold.
-
-    Raises
-    ------
-    DataError
-        When the training part of a fold holds fewer than two classes.
-
-    """
-    probabilities = np.full((len(labels), classes), np.nan)
-    for fold in folds:
-        if len(np.unique(labels[fold.train])) < 2:
-            raise DataError(
-                f"Without {fold.name} there is only one class left to train on.",
-                remedy="Prepare more people, or another task.",
-            )
-        model = fit(features[fold.train], labels[fold.train], subject[fold.train])
-        probabilities[fold.test] = model.probabilities(features[fold.test])
-        if on_fold is not None:
-            on_fold()
-    return probabilities
-
-
-class Evaluator:
-    """Evaluate embeddings of a store's windows for one task.
+def stage_run(
+    run: RunDir,
+    store: WindowStore,
+    task: str,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Sweep:
+    """Make the evaluation of a run on a store ready; its results are kept in RUN/cache.
 
     Parameters
     ----------
-    store, task:
-        The windows and the labels to predict; windows without a label are left out.
-    embeddings:
-        (n, d), one row for each window of the store.
-    fit_head:
-        Fits a head on embeddings, as for the shipped model.
+    run, store, task:
+        What is judged, and on which windows.
     draws, seed:
-        Of the bootstrap over people; the seed shuffles the windows of the window split, too.
+        Of the bootstrap over people; of the split of random windows and of the heads.
+    listener:
+        Is told how far it is.
 
     Raises
     ------
     DataError
-        When the store has no labels for the task, or only one class or one person with them.
+        When the run has no encoder, was trained on windows prepared in another way or with labels of the same
+        data, holds a head that this version does not know, or the store has not two classes of labels.
 
     """
-
-    def __init__(
-        self,
-        store: WindowStore,
-        task: str,
-        embeddings: NDArray[np.float32],
-        fit_head: Fit,
-        *,
-        draws: int = DRAWS,
-        seed: int = 0,
-    ) -> None:
-        labels = store.label(task)
-        if len(embeddings) != len(store):
-            raise ValueError(f"{len(embeddings)} embeddings for {len(store)} windows")
-        rows = np.flatnonzero(labels >= 0)
-        self.task, self.names = task, store.tasks[task]
-        self.labels, self.subject = labels[rows], store.subject[rows]
-        self.draws, self.seed = draws, seed
-        if len(np.unique(self.labels)) < 2:
-            raise DataError(
-                f"All labelled windows of {store.path} are of one class.",
-                why=f"The task {task!r} has the classes {', '.join(self.names)}.",
-                remedy="Prepare all recordings of the data set.",
-            )
-        self._systems: dict[str, tuple[Features, Fit]] = {
-            ENCODER: (embeddings[rows], fit_head),
-            HEART: (heart_features_of(store.windows[rows]), self._fit_logistic),
-        }
-        self.calibration: Calibration | None
-        try:
-            self.calibration = calibrate(self.subject, self.labels, store.start_s[rows])
-        except DataError:
-            self.calibration = None
-
-    def _fit_logistic(self, features: Features, labels: Labels, _: NDArray[np.str_]) -> Model:
-        return LogisticModel(features, labels, len(self.names))
-
-    @property
-    def folds(self) -> int:
-        """How many models :meth:`run` is going to fit, for a progress display."""
-        people = len(np.unique(self.subject))
-        calibrated = len(self.calibration.people) if self.calibration is not None else 0
-        return len(self._systems) * (people + calibrated + WINDOW_FOLDS)
-
-    def run(self, on_fold: Callable[[], None] | None = None) -> Evaluation:
-        """Fit and score every system under every protocol."""
-        protocols: list[tuple[str, Calibration | None]] = [(PEOPLE_SPLIT, None), (WINDOW_SPLIT, None)]
-        if self.calibration is not None:
-            protocols.insert(1, (PEOPLE_SPLIT, self.calibration))
-        results: list[Result] = []
-        differences = {}
-        for split, calibration in protocols:
-            ours, theirs = (self._score(system, split, calibration, on_fold) for system in (ENCODER, HEART))
-            results += [ours, theirs]
-            if split == PEOPLE_SPLIT:
-                differences[ours.calibration] = paired_difference(
-                    ours.summary, theirs.summary, draws=self.draws, seed=self.seed
-                )
-        return Evaluation(self.task, self.names, tuple(results), differences, self.draws, self.seed)
-
-    def _score(
-        self, system: str, split: str, calibration: Calibration | None, on_fold: Callable[[], None] | None
-    ) -> Result:
-        features, fit = self._systems[system]
-        subject, labels = self.subject, self.labels
-        if calibration is not None:
-            rows = calibration.scored
-            features = calibration.apply(features.astype(np.float64))[rows]
-            subject, labels = subject[rows], labels[rows]
-        folds = (
-            leave_one_subject_out(subject)
-            if split == PEOPLE_SPLIT
-            else random_windows(len(labels), folds=WINDOW_FOLDS, seed=self.seed)
+    facts = run.read_json()
+    check_preprocessing(facts, store, run.path)
+    sets = _labelled_sets(store, task)
+    _refuse_supervised(facts, sets, run.path)
+    head = head_of(facts, task)
+    baseline_s = head.baseline_s if head.kind == "hybrid" and head.baseline_s else BASELINE_S
+    baselines_s = (0.0, baseline_s) if _has_baseline(store, task, baseline_s) else (0.0,)
+    # A hybrid without a second head cannot be told a person's baseline.
+    plain = Only(baselines_s=(0.0,)) if head.kind == "hybrid" and not head.baseline_s else Only()
+    systems = [
+        SystemEntry(_system(run.path, head), plain, OURS, f"encoder + {_spoken(head)}"),
+        SystemEntry({"kind": "heart"}, Only(), HEART),
+    ]
+    if len(baselines_s) > 1:
+        systems.append(
+            SystemEntry({"kind": "heart", "personal": True}, Only(baselines_s=(baseline_s,)), PERSONAL)
         )
-        probabilities = out_of_fold(features, labels, subject, folds, fit, len(self.names), on_fold)
-        summary = summarise(subject, labels, probabilities)
-        return Result(
-            system,
-            split,
-            NO_CALIBRATION if calibration is None else CALIBRATED,
-            summary,
-            with_intervals(summary, draws=self.draws, seed=self.seed),
+    name = str(facts.get("name", run.path.name))
+    recipe = SweepRecipe(
+        data=Sources(
+            sets=sets,
+            hop_s=int(store.info["windowing"]["hop_s"]),
+            normalisation=str(store.preprocessing["normalisation"]),
+        ),
+        task=task,
+        protocols=(LEAVE_ONE_OUT, RANDOM_WINDOWS),
+        baselines_s=baselines_s,
+        contexts_s=(0.0, head.context_s or CONTEXT_S),
+        seeds=(seed,),
+        systems=tuple(systems),
+        reference=HEART,
+        pairs=((OURS, PERSONAL),) if len(systems) > 2 and plain == Only() else (),
+        draws=draws,
+        title=f"{name}: {' or '.join(store.tasks[task])}, each person left out",
+        name=name,
+    )
+    return stage_on(recipe, store, run.path, run.cache, listener)
+
+
+def head_of(facts: Mapping[str, Any], task: str) -> HeadConfig:
+    """Return the settings of a run's own head, so that what is judged is what is shipped.
+
+    Parameters
+    ----------
+    facts:
+        The run's run.json; a run without a head for the task is judged by a linear one.
+    task:
+        The task.
+
+    Raises
+    ------
+    DataError
+        When this version does not know such a head.
+
+    """
+    settings = facts.get("emotion", {}).get(task, {}).get("head", {})
+    plain = {key: list(one) if isinstance(one, tuple) else one for key, one in settings.items()}
+    unknown = sorted(set(plain) - {one.name for one in fields(HeadConfig)})
+    if unknown:
+        raise DataError(
+            f"run.json describes a head for {task!r} that this version does not know.",
+            why=f"Unknown: {', '.join(unknown)}.",
+            remedy="Train it again: edge-ecg train emotion",
         )
+    return make(HeadConfig, plain, f"run.json: the head of {task}")
+
+
+def notes_of(facts: Mapping[str, Any], task: str) -> list[str]:
+    """Return what differs between the head that is judged and the one that is shipped, in sentences."""
+    penalty = head_of(facts, task).rounding_penalty
+    if not penalty:
+        return []
+    return [
+        f"The shipped head has a rounding penalty of {penalty:g}; it is judged without one, for the rounding "
+        "error would have to be measured anew in every fold."
+    ]
+
+
+def check_preprocessing(facts: Mapping[str, Any], store: WindowStore, run: Path) -> None:
+    """Check that a store's windows were prepared as those that a run was trained on.
+
+    Raises
+    ------
+    DataError
+        When they were not; it names each setting that differs.
+
+    """
+    trained = facts.get("preprocessing")
+    if trained is None or trained == dict(store.preprocessing):
+        return
+    names = sorted(set(trained) | set(store.preprocessing))
+    differing = [
+        f"{name} {trained.get(name)!r} in the run, {store.preprocessing.get(name)!r} in the store"
+        for name in names
+        if trained.get(name) != store.preprocessing.get(name)
+    ]
+    raise DataError(
+        f"{store.path} was prepared in another way than what {run} was trained on.",
+        why=f"{'; '.join(differing)}.",
+        remedy="Prepare it again with the run's settings (edge-ecg data prepare).",
+    )
+
+
+def _labelled_sets(store: WindowStore, task: str) -> tuple[str, ...]:
+    labels = store.label(task)
+    known = labels != NO_LABEL
+    if len(np.unique(labels[known])) < 2:
+        raise DataError(
+            f"All labelled windows of {store.path} are of one class.",
+            why=f"The task {task!r} has the classes {', '.join(store.tasks[task])}.",
+            remedy="Prepare all recordings of the data set.",
+        )
+    return tuple(sorted({str(one) for one in store.dataset[known]}))
+
+
+def _refuse_supervised(facts: Mapping[str, Any], sets: tuple[str, ...], run: Path) -> None:
+    """Refuse an encoder that was trained with labels of the people it would be tested on.
+
+    Heads that are fitted anew in each fold do not help: the encoder below them knows the answers.
+    """
+    if "supervised" not in facts:
+        return
+    trained_on = facts["supervised"].get("datasets")
+    shared = sets if trained_on is None else tuple(sorted(set(trained_on) & set(sets)))
+    if shared:
+        raise DataError(
+            f"{run} was trained end to end with labels, and cannot be judged on {', '.join(shared)}.",
+            why="Its encoder has seen the answers of the people that it would be tested on."
+            if trained_on is not None
+            else "On which data is not recorded.",
+            remedy="Train it anew in every fold: a recipe with the system {kind: end-to-end} "
+            "(docs/evaluation.md), such as --recipe label-efficiency.",
+        )
+
+
+def _has_baseline(store: WindowStore, task: str, seconds: float) -> bool:
+    labels = store.label(task)
+    rows = labels != NO_LABEL
+    try:
+        baseline = find_baseline(store.subject[rows], labels[rows], store.start_s[rows], seconds)
+    except DataError:
+        return False
+    return len(np.unique(labels[rows][baseline.scored])) > 1
+
+
+def _system(run: Path, head: HeadConfig) -> dict[str, Any]:
+    """Return the table of the system that has the run's encoder and its kind of head."""
+    settings = {
+        key: list(one) if isinstance(one, tuple) else one
+        for key, one in asdict(replace(head, rounding_penalty=0.0, seed=0)).items()
+    }
+    return {
+        "kind": "hybrid" if head.kind == "hybrid" else "encoder",
+        "encoder": {"run": str(run)},
+        "head": settings,
+    }
+
+
+def _spoken(head: HeadConfig) -> str:
+    return "beat intervals (hybrid head)" if head.kind == "hybrid" else head_name(head)

@@ -44,6 +44,9 @@ class HeadConfig:
         head for people whose baseline is known.
     c:
         Linear, hybrid: the inverse strength of the L2 penalty on what the embedding weighs.
+    c_plain:
+        Hybrid: the same for the head without a baseline, if it differs. Absolute embeddings tell people apart
+        more than their states, so it takes a stronger penalty.
     rounding_penalty:
         Linear, hybrid: how much more a weight costs in the directions in which eight-bit arithmetic moves
         embeddings (see ``rounding_covariance``); 0 ignores them.
@@ -76,6 +79,7 @@ class HeadConfig:
 
     kind: Literal["linear", "mlp", "hybrid"] = "linear"
     c: float = 1.0
+    c_plain: float | None = None
     rounding_penalty: float = 0.0
     hidden: tuple[int, ...] = (64,)
     dropout: float = 0.0
@@ -94,13 +98,17 @@ class HeadConfig:
     baseline_s: float = 60.0
     context_s: float = 0.0
 
+    def plain(self) -> HeadConfig:
+        """Return the settings of the head without a baseline."""
+        return self if self.c_plain is None else replace(self, c=self.c_plain)
+
 
 _PAPER = HeadConfig(kind="mlp", hidden=(512, 512), standardise=False, class_weight="none")
 
 PRESETS: dict[str, HeadConfig] = {
     "linear": HeadConfig(),
     "mlp": HeadConfig(kind="mlp", hidden=(64,), dropout=0.4, l2=1e-4, epochs=60),
-    "hybrid": HeadConfig(kind="hybrid", c=0.01),
+    "hybrid": HeadConfig(kind="hybrid", c=0.01, c_plain=1e-4),
     "swell": _PAPER,
     "wesad": _PAPER,
     "dreamer": replace(_PAPER, hidden=(512, 512, 512), dropout=0.2, l2=1e-4),
@@ -357,6 +365,7 @@ def _check(config: HeadConfig) -> None:
         )
     positive = {
         "c": config.c,
+        "c_plain": 1.0 if config.c_plain is None else config.c_plain,
         "c_intervals": config.c_intervals,
         "epochs": config.epochs,
         "batch": config.batch,

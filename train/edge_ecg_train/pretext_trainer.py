@@ -86,7 +86,7 @@ class PretextTrainer:
                         logits = self._parallel(part)
                     # Processes' gradients are averaged; parts of a batch have to be summed.
                     loss = pretext_loss(logits.float(), labels, signals_in_batch)
-                    (loss * self.team.size).backward()
+                    (loss * self.team.size).backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
         self.optimiser.step()
         self.step += 1

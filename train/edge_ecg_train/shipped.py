@@ -77,7 +77,7 @@ def fit_shipped_heads(
         return ShippedHeads(head, _accuracy(head, embeddings, labels))
     width = embeddings.shape[1]
     inputs = np.hstack([embeddings.astype(np.float64), interval_features_of(windows, config.intervals)])
-    plain = fit_hybrid(inputs, labels, subject, width, classes, config, rounding)
+    plain = fit_hybrid(inputs, labels, subject, width, classes, config.plain(), rounding)
     accuracy = _accuracy(plain, inputs, labels)
     if not config.baseline_s:
         return ShippedHeads(plain, accuracy)

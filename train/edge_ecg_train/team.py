@@ -160,7 +160,7 @@ def launch_team(processes: int, words: Sequence[str]) -> int:
     silent = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        torchrun.run(torchrun.parse_args(launcher))
+        torchrun.run(torchrun.parse_args(launcher))  # type: ignore[no-untyped-call]
     except SignalException:
         return EXIT_INTERRUPTED
     except ChildFailedError as error:

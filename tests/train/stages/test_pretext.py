@@ -228,6 +228,8 @@ def test_dropout_is_off_when_evaluating(store):
     assert not trainer.network.training
 
 
+# PyTorch warns of itself when it traces an autograd function.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_a_compiled_step_is_the_same_step(tmp_path, store, monkeypatch):
     whole = replace(TINY, versions=7, batch_windows=1)
     run_pretext(store.windows, store.subject, whole, tmp_path / "plain", execution=FP32)

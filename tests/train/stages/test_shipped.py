@@ -26,12 +26,13 @@ from edge_ecg_train.store import WindowStore
 def test_what_the_two_heads_of_a_hybrid_see(stress_data: TaskData) -> None:
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(len(stress_data), 6)).astype(np.float32) + stress_data.labels[:, None]
-    config = HeadConfig(kind="hybrid", c=0.1, baseline_s=30.0)
+    config = HeadConfig(kind="hybrid", c=0.1, c_plain=0.001, baseline_s=30.0)
     columns = (stress_data.windows, stress_data.labels, stress_data.subject, stress_data.start_s)
     fitted = fit_shipped_heads(embeddings, *columns, 2, config)
     sources = interval_features_of(stress_data.windows, SOURCES)
+    weaker = HeadConfig(kind="hybrid", c=0.001)
     plain = fit_hybrid(
-        np.hstack([embeddings, sources]), stress_data.labels, stress_data.subject, 6, 2, config
+        np.hstack([embeddings, sources]), stress_data.labels, stress_data.subject, 6, 2, weaker
     )
     np.testing.assert_array_equal(fitted.plain.weights[0], plain.weights[0])
 

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from edge_ecg.errors import DataError
 
 from .. import metrics as base
-from ..evaluate import HEART
 from . import wording
 from .arms import group
 from .calibration import BINS
@@ -48,7 +47,7 @@ def build_card(
     store_facts: Mapping[str, Any],
     draws: int = base.DRAWS,
     seed: int = 0,
-    reference: str | None = HEART,
+    reference: str | None = None,
     pairs: Sequence[tuple[str, str]] = (),
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def build_card(
     draws, seed:
         Of the bootstrap over people.
     reference:
-        The system that all others are compared with: the three-feature model. Left out where it did not run.
+        The system that all others are compared with, such as the three-feature model; left out where it did not run.
     pairs:
         More systems to compare: the first minus the second, at every share of labels that both have.
     facts:

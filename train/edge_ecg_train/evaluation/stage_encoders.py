@@ -109,8 +109,19 @@ def pretrained_on(encoder: EncoderName) -> dict[str, list[str] | None]:
     if encoder == BUNDLED:
         return _trained_on(bundled().manifest.training.get("pretext"))
     if isinstance(encoder, Mapping) and "run" in encoder:
-        return _trained_on(RunDir(Path(encoder["run"])).read_json().get("pretext"))
+        return _run_trained_on(RunDir(Path(encoder["run"])).read_json())
     return {"datasets": [], "subjects": []}
+
+
+def _run_trained_on(facts: Mapping[str, Any]) -> dict[str, list[str] | None]:
+    """What the encoder of a run has seen; training from labels, after pretraining or without, counts too."""
+    if "supervised" not in facts:
+        return _trained_on(facts.get("pretext"))
+    stages = [facts["supervised"], *([facts["pretext"]] if "pretext" in facts else [])]
+    seen = [_trained_on(stage)["datasets"] for stage in stages]
+    known = [names for names in seen if names is not None]
+    whole = len(known) == len(seen)
+    return {"datasets": sorted({one for names in known for one in names}) if whole else None, "subjects": None}
 
 
 def digest_of(values: object) -> str:

@@ -71,7 +71,8 @@ class Hybrid(FeatureSystem):
     ) -> MlpHead:
         """Fit; nothing is drawn, so the seed is not used."""
         names = self.head.personal if personal else self.head.intervals
-        return fit_hybrid(features, labels, groups, features.shape[1] - len(names), classes, self.head)
+        config = self.head if personal else self.head.plain()
+        return fit_hybrid(features, labels, groups, features.shape[1] - len(names), classes, config)
 
     def as_head(self, data: TaskData, train: Rows, baseline: PersonalBaseline | None = None) -> MlpHead:
         """Fit on the training rows; return the one linear head on [embedding, intervals] of a device."""
