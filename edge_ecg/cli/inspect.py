@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from ..bundle import Bundle
-from ..bundle.manifest import CARD_NAME
+from ..bundle.manifest import CARD_NAME, TaskSpec
 from ..errors import EXIT_DONE
 from .verify import add_bundle, open_bundle
+
+_CARD_SCHEMA = 2
+_LEAKY_PROTOCOL = "random-windows"
+_ADDED = {"baseline_s": "baseline", "context_s": "context"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,14 +50,55 @@ def _summary(bundle: Bundle) -> str:
         f"encoder     {encoder.architecture}: {encoder.parameters} parameters, "
         f"{encoder.macs / 1e6:.1f} million MACs, embedding of {encoder.embedding}",
     ]
-    for name, task in manifest.tasks.items():
-        lines.append(
-            f"task        {name}: {' / '.join(task.labels)}; "
-            f"silent below a confidence of {task.min_confidence:g}"
-        )
+    lines += [f"task        {_task(name, task)}" for name, task in manifest.tasks.items()]
+    lines += [f"card        {line}" for line in _card(manifest.card)]
     lines += [f"engine      {name}: {file}" for name, file in manifest.engines.items()]
     lines += [f"file        {entry.bytes:>9} bytes  {name}" for name, entry in manifest.files.items()]
     lines.append(f"signature   {'present' if bundle.signature is not None else 'none'}")
     if CARD_NAME in manifest.files:
         lines.append("The model card: edge-ecg inspect --card")
     return "\n".join(lines)
+
+
+def _task(name: str, task: TaskSpec) -> str:
+    words = [
+        f"{name}: {' / '.join(task.labels)}",
+        f"features {', '.join(task.features) or 'none'}",
+        "personal head no" if task.personal_head is None else "personal head yes",
+    ]
+    if task.personal_head is not None:
+        words[-1] += f" ({', '.join(task.personal_features) or 'no features'})"
+    words.append(f"context {task.context_s:g} s" if task.context_s else "no context")
+    words.append(f"silent below a confidence of {task.min_confidence:g}")
+    return "; ".join(words)
+
+
+def _card(card: Mapping[str, Any]) -> list[str]:
+    """A line a task: how well the model itself does, and whether that is to be believed.
+
+    A card is free-form JSON from whoever made the bundle; what is not as ``edge-ecg evaluate`` writes it is
+    passed over.
+    """
+    try:
+        return [_measured(name, one) for name, one in card["tasks"].items() if one["schema"] == _CARD_SCHEMA]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return []
+
+
+def _measured(name: str, card: Mapping[str, Any]) -> str:
+    ours = [
+        row for row in card["rows"] if row["system"] == card["system"] and row["protocol"] != _LEAKY_PROTOCOL
+    ]
+    told = []
+    for row in ours:
+        auc = row["metrics"]["auc"]
+        value, low, high = (
+            "-" if auc[key] is None else f"{auc[key]:.3f}" for key in ("value", "low", "high")
+        )
+        setting = [f"{row[key]:g} s {what}" for key, what in _ADDED.items() if row[key]]
+        told.append(f"{value} [{low}, {high}] {' + '.join(setting) or 'alone'}")
+    checks, failed = card["leaks"]["checks"], card["leaks"]["failed"]
+    leaks = f"{failed} of {checks} leak checks FAILED" if failed else f"{checks} leak checks hold"
+    return (
+        f"{name}: AUC on {card['people']} new people: {', '.join(told)}; {leaks if checks else 'unchecked'}"
+    )

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ from .progress import Progress
 if TYPE_CHECKING:
     from edge_ecg_train.evaluation.cells import Cell
     from edge_ecg_train.evaluation.executors import Executor
-    from edge_ecg_train.evaluation.leaks import LeakFinding
     from edge_ecg_train.evaluation.predictions import Predictions
-    from edge_ecg_train.evaluation.sweep import Sweep
+    from edge_ecg_train.evaluation.sweep import Listener, Sweep
     from edge_ecg_train.evaluation.sweep_recipe import SweepRecipe
 
 DATA = "EDGE_ECG_DATA"
+WRITTEN = "CARD.md, card.html and card.json"
+_PIPED_WIDTH = 160
 
 
 def add_sweep_options(parser: argparse.ArgumentParser) -> None:
@@ -68,36 +70,100 @@ def add_sweep_options(parser: argparse.ArgumentParser) -> None:
 
 def run_sweep(args: argparse.Namespace) -> int:
     """Stage, compute, print the card and write it; what was computed before an interrupt stays."""
-    from edge_ecg_train.evaluation.sweep import Listener, check, collect, execute, stage
+    from edge_ecg_train.evaluation.sweep import stage
     from edge_ecg_train.evaluation.sweep_recipe import load_sweep
 
-    began_s = time.monotonic()
     recipe = load_sweep(args.recipe)
     executor = _executor(args)
     root = _root(args.root, recipe)
     output = args.output or Path("evaluations") / recipe.name
     cache = args.cache or output.parent / "cache"
-    _make_folder(output)
+    make_folder(output)
+    facts = {"recipe": recipe.name}
     try:
-        with _Talk() as talk:
-            listener = Listener(talk.say, talk.count("recordings"), talk.count("windows"))
-            sweep = stage(recipe, root, cache, listener)
-            _compute(sweep, executor, execute)
-            for failure in sweep.failures:
-                print(f"left out: {failure}", file=sys.stderr)
-            predictions, findings = collect(sweep), check(sweep)
-            talk.say("the card")
-            card = _card(sweep, predictions, findings, args, time.monotonic() - began_s)
+        with Talk() as talk:
+            sweep = stage(recipe, root, cache, talk.listener())
+            found = compute_card(
+                sweep,
+                executor,
+                talk,
+                command=_command(args),
+                draws=args.draws or recipe.draws,
+                seed=args.seed,
+                facts=facts,
+            )
     except KeyboardInterrupt:
         print(f"stopped; what is computed is kept. Go on with: {_command(args)}", file=sys.stderr)
         return EXIT_INTERRUPTED
-    _write(card, predictions, output)
+    write_card(found, output)
     if args.json:
-        print(json.dumps({"type": "card", "recipe": recipe.name, **card}))
+        print(json.dumps({"type": "card", "recipe": recipe.name, **found.card}))
     else:
-        _print(card)
-    print(f"wrote card.json, CARD.md and card.html in {output}", file=sys.stderr)
+        show_card(found.card, f"The whole card: {WRITTEN} in {output}, or --full.", full=args.full)
     return EXIT_BUG if sweep.failures else EXIT_DONE
+
+
+@dataclass(frozen=True)
+class Found:
+    """A card, and the predictions that it was made of."""
+
+    card: dict[str, Any]
+    predictions: list[Predictions]
+
+
+def compute_card(
+    sweep: Sweep,
+    executor: Executor,
+    talk: Talk,
+    *,
+    command: str,
+    draws: int,
+    seed: int,
+    facts: Mapping[str, Any],
+) -> Found:
+    """Compute what is not there yet, look for leaks, and make the card.
+
+    Parameters
+    ----------
+    sweep, executor:
+        What to compute, and where.
+    talk:
+        Says how far it is.
+    command, draws, seed:
+        Stand on the card.
+    facts:
+        Stand on the card beside duration, machine, encoders and failures.
+
+    """
+    from edge_ecg_train.evaluation.card_dict import build_card
+    from edge_ecg_train.evaluation.sweep import check, collect
+
+    began_s = time.monotonic()
+    _compute(sweep, executor)
+    for failure in sweep.failures:
+        print(f"left out: {failure}", file=sys.stderr)
+    predictions, findings = collect(sweep), check(sweep)
+    talk.say("the card")
+    recipe = sweep.recipe
+    card = build_card(
+        predictions,
+        findings,
+        title=recipe.title or recipe.name,
+        command=command,
+        store_facts=sweep.store.info,
+        draws=draws,
+        seed=seed,
+        reference=None if recipe.reference is None else sweep.name_of(recipe.reference),
+        pairs=tuple((sweep.name_of(ours), sweep.name_of(theirs)) for ours, theirs in recipe.pairs),
+        facts={
+            **facts,
+            "encoders": {name: "; ".join(map(_encoder, each)) for name, each in sweep.encoders.items()},
+            "seconds": round(time.monotonic() - began_s, 1),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+            "failures": list(sweep.failures),
+        },
+    )
+    return Found(card, predictions)
 
 
 def _executor(args: argparse.Namespace) -> Executor:
@@ -126,7 +192,15 @@ def _root(given: Path | None, recipe: SweepRecipe) -> Path:
     return Path(named).expanduser()
 
 
-def _make_folder(output: Path) -> None:
+def make_folder(output: Path) -> None:
+    """Make the folder of a card.
+
+    Raises
+    ------
+    UsageError
+        When that is not possible.
+
+    """
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -135,8 +209,9 @@ def _make_folder(output: Path) -> None:
         ) from None
 
 
-def _compute(sweep: Sweep, executor: Executor, execute: Callable[..., None]) -> None:
+def _compute(sweep: Sweep, executor: Executor) -> None:
     from edge_ecg_train.evaluation.cells import finished
+    from edge_ecg_train.evaluation.sweep import execute
 
     cells = sweep.cells
     with Progress(len(cells), "cells", sys.stderr) as progress:
@@ -148,36 +223,6 @@ def _compute(sweep: Sweep, executor: Executor, execute: Callable[..., None]) -> 
         execute(sweep, executor, count)
 
 
-def _card(
-    sweep: Sweep,
-    predictions: list[Predictions],
-    findings: list[LeakFinding],
-    args: argparse.Namespace,
-    seconds: float,
-) -> Any:
-    from edge_ecg_train.evaluation.card_dict import build_card
-
-    recipe = sweep.recipe
-    return build_card(
-        predictions,
-        findings,
-        title=recipe.title or recipe.name,
-        command=_command(args),
-        store_facts=sweep.store.info,
-        draws=args.draws or recipe.draws,
-        seed=args.seed,
-        reference=None if recipe.reference is None else sweep.name_of(recipe.reference),
-        pairs=tuple((sweep.name_of(ours), sweep.name_of(theirs)) for ours, theirs in recipe.pairs),
-        facts={
-            "recipe": recipe.name,
-            "encoders": {name: "; ".join(map(_encoder, each)) for name, each in sweep.encoders.items()},
-            "seconds": round(seconds, 1),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-            "failures": list(sweep.failures),
-        },
-    )
-
-
 def _encoder(facts: Mapping[str, Any]) -> str:
     seen = facts["datasets"]
     told = (
@@ -186,24 +231,31 @@ def _encoder(facts: Mapping[str, Any]) -> str:
     return f"{facts['name']}, {told}, SHA-256 {facts['sha256'][:12]}"
 
 
-def _print(card: Any) -> None:
+def show_card(card: Mapping[str, Any], whole: str, *, full: bool) -> None:
+    """Print a card: what decides, and where the rest is (``whole``); or all of it."""
     from rich.console import Console
 
-    from edge_ecg_train.evaluation.terminal import print_card
+    from edge_ecg_train.evaluation.terminal import print_brief, print_card
 
-    print_card(card, Console(width=None if sys.stdout.isatty() else 160, highlight=False))
+    console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    if full:
+        print_card(card, console)
+    else:
+        print_brief(card, console, whole)
 
 
-def _write(card: Any, predictions: list[Predictions], output: Path) -> None:
+def write_card(found: Found, output: Path) -> None:
+    """Write card.json, CARD.md and card.html into a folder that is there."""
     from edge_ecg_train.evaluation.html import html_of
     from edge_ecg_train.evaluation.markdown import markdown_of
 
     for name, text in (
-        ("card.json", json.dumps(card, indent=2) + "\n"),
-        ("CARD.md", markdown_of(card)),
-        ("card.html", html_of(card, predictions)),
+        ("card.json", json.dumps(found.card, indent=2) + "\n"),
+        ("CARD.md", markdown_of(found.card)),
+        ("card.html", html_of(found.card, found.predictions)),
     ):
         (output / name).write_text(text, encoding="utf-8")
+    print(f"wrote {WRITTEN} in {output}", file=sys.stderr)
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -213,23 +265,32 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-class _Talk:
+class Talk:
     """Sentences on stderr, each with a progress line below it when something is counted."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
 
-    def __enter__(self) -> _Talk:
+    def __enter__(self) -> Talk:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._end()
 
+    def listener(self) -> Listener:
+        """Return who a sweep tells how far it is."""
+        from edge_ecg_train.evaluation.sweep import Listener
+
+        return Listener(self.say, self.count("recordings"), self.count("windows"))
+
     def say(self, text: str) -> None:
+        """Print a sentence."""
         self._end()
         print(text, file=sys.stderr, flush=True)
 
     def count(self, unit: str) -> Callable[[Any], None]:
+        """Return what counts units: as many as it is given a number for, else one."""
+
         def one(what: Any) -> None:
             if self._progress is None or self._progress.unit != unit:
                 self._end()

@@ -54,12 +54,16 @@ def test_a_card_in_one_command(
     assert "A small card" in said.out
     assert "heart rate, SDNN, RMSSD + logistic regression" in said.out
     assert "100 %  6/6 cells" in said.err
+    assert f"CARD.md, card.html and card.json in {output}, or --full" in said.out
+    assert "Person by person" not in said.out
     card = json.loads((output / "card.json").read_text())
     assert card["title"] == "A small card"
     assert card["trustworthy"] is True
     assert "A small card" in (output / "CARD.md").read_text()
     assert "<html" in (output / "card.html").read_text()
     # Again, as JSON: nothing is computed, and the numbers are the same.
+    assert main(command(recipe, root, output, "--full")) == 0
+    assert "Person by person" in capsys.readouterr().out
     assert main(command(recipe, root, output, "--json")) == 0
     said = capsys.readouterr()
     (line,) = said.out.splitlines()
@@ -88,6 +92,7 @@ def test_the_root_comes_from_the_environment(
         (["--jobs", "-1"], "--jobs cannot be -1"),
         (["--devices", "gpu"], "no device 'gpu'"),
         (["--slurm", "partition"], "no NAME=VALUE"),
+        (["--draws", "0"], "0 draws"),
         (["--task", "stress"], "names its systems, data and task itself"),
     ],
 )

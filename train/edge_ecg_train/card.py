@@ -24,13 +24,15 @@ _LEAKS_TOLD = 4
 Json = Mapping[str, Any]
 
 
-def compact(card: Json, notes: Sequence[str] = ()) -> dict[str, Any]:
+def compact(card: Json, system: str, notes: Sequence[str] = ()) -> dict[str, Any]:
     """Reduce an evaluation card to what a bundle carries of it.
 
     Parameters
     ----------
     card:
         See :func:`~.evaluation.card_dict.build_card`.
+    system:
+        Which of its systems is the model.
     notes:
         Sentences that a reader must know, beside those of the card.
 
@@ -53,6 +55,7 @@ def compact(card: Json, notes: Sequence[str] = ()) -> dict[str, Any]:
             "preprocessing_hash": store.get("preprocessing_hash"),
             "interval": card["protocol"]["interval"],
         },
+        "system": system,
         "rows": [
             {
                 "system": one["system"],

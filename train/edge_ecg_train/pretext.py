@@ -23,7 +23,7 @@ from .losses import L2, staircase
 from .networks import PAPER_TRUNK, WINDOW_SAMPLES, TrunkShape
 from .pretext_trainer import PretextTrainer
 from .run_dir import RunDir, encoder_facts
-from .sampling import FULL_SHUFFLE, Shuffle, split_people
+from .sampling import FULL_SHUFFLE, Shuffle, people_of, split_people
 from .sharded import Windows
 from .team import ALONE, Team
 from .transforms import VERSIONS, TransformConfig
@@ -136,7 +136,7 @@ def run_pretext(
     # The other machines of a team need not see the run's folder.
     state = team.from_leader(lambda: _begin(run, resume=resume))
     training, held_out = split_people(subjects, config.holdout, config.seed)
-    people = len(np.unique(subjects[training]))
+    people = len(people_of(subjects[training])[0])
     trainer = PretextTrainer(windows, training, held_out, config, machine, team)
     if state is not None:
         trainer.restore(state)

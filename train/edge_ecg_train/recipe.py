@@ -223,6 +223,8 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         if isinstance(value, list):
             return tuple(_convert(one, get_args(hint)[0], where) for one in value)
     elif origin is types.UnionType:
+        if value is None and type(None) in get_args(hint):
+            return None
         for one in get_args(hint):
             if one is not type(None):
                 return _convert(value, one, where)

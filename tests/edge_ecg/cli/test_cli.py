@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,54 @@ def test_verify_and_inspect_as_text_and_json(bundle_path: Path) -> None:
     (inspected,) = records(call("inspect", bundle_path, "--json").stdout)
     assert inspected["manifest"] == read_bundle(bundle_path).manifest.to_json()
     assert call("inspect", "--card", bundle_path).stdout == "# Untrained\n"
+
+
+def test_inspect_tells_what_each_task_needs_and_how_well_it_does(bundle_path: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(bundle_path)
+    task = replace(
+        bundle.manifest.tasks["stress"],
+        features=("heart_rate_bpm", "sdnn_ms"),
+        personal_head="heads/stress.personal.npz",
+        personal_features=("heart_rate_z",),
+        context_s=30.0,
+    )
+    auc = {"value": 0.95, "low": 0.9, "high": None}
+    row = {"system": "ours", "protocol": "leave-one-subject-out", "baseline_s": 0.0, "context_s": 0.0}
+    rows = [
+        {**row, "metrics": {"auc": auc}},
+        {**row, "baseline_s": 60.0, "context_s": 30.0, "metrics": {"auc": {**auc, "value": 0.97}}},
+        {**row, "protocol": "random-windows", "metrics": {"auc": {**auc, "value": 0.111}}},
+        {**row, "system": "heart", "metrics": {"auc": {**auc, "value": 0.222}}},
+    ]
+    measured = {
+        "schema": 2,
+        "people": 28,
+        "system": "ours",
+        "rows": rows,
+        "leaks": {"checks": 25, "failed": 1},
+    }
+    other = tmp_path / "other.ecgb"
+    for card, line in (
+        (
+            {"schema": 2, "tasks": {"stress": measured}},
+            "card        stress: AUC on 28 new people: 0.950 [0.900, -] alone, 0.970 [0.900, -] 60 s baseline"
+            " + 30 s context; 1 of 25 leak checks FAILED",
+        ),
+        ({"auc": 0.9}, None),
+        ({"tasks": {"stress": {"schema": 2, "rows": "none"}}}, None),
+    ):
+        manifest = replace(bundle.manifest, tasks={"stress": task}, card=card)
+        heads = {"heads/stress.personal.npz": bundle.contents[task.head]}
+        write_bundle(other, manifest, {**bundle.contents, **heads})
+        shown = call("inspect", other)
+        lines = shown.stdout.splitlines()
+        assert (
+            "task        stress: rest / stress; features heart_rate_bpm, sdnn_ms; personal head yes "
+            "(heart_rate_z); context 30 s; silent below a confidence of 0.5"
+        ) in lines
+        assert [one for one in lines if one.startswith("card ")] == ([line] if line else []), shown.stderr
+    plain = call("inspect", bundle_path).stdout
+    assert "rest / stress; features none; personal head no; no context;" in plain
 
 
 def test_bench_measures_every_engine_after_checking_it(bundle_path: Path) -> None:

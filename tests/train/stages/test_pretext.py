@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg_train.device import Execution, prepare_machine
@@ -19,7 +21,7 @@ from edge_ecg_train.loop import Session
 from edge_ecg_train.networks import PretextNetwork
 from edge_ecg_train.pretext import PretextConfig, run_pretext
 from edge_ecg_train.pretext_trainer import PretextTrainer, scores
-from edge_ecg_train.sampling import batch_rows, split_people, step_seed
+from edge_ecg_train.sampling import batch_rows, people_of, split_people, step_seed
 from edge_ecg_train.store import WindowStore
 from edge_ecg_train.transforms import VERSIONS
 
@@ -57,6 +59,15 @@ def test_people_are_held_out_whole():
     assert len(set(subjects[split_people(subjects, 0.001, seed=0)[1]])) == 1
     assert len(set(subjects[split_people(subjects, 0.999, seed=0)[0]])) == 1
     assert len(split_people(subjects[:3], 0.5, seed=0)[1]) == 0  # one person only
+
+
+@given(st.lists(st.sampled_from(["b", "a", "ab", "c"]), max_size=30))
+def test_people_are_numbered_as_by_sorting_all_names(names):
+    subjects = np.array(names, dtype="U2")
+    people, person = people_of(subjects)
+    expected, numbers = np.unique(subjects, return_inverse=True)
+    assert people.tolist() == expected.tolist()
+    assert person.tolist() == numbers.tolist()
 
 
 def test_step_seeds_differ():

@@ -113,7 +113,9 @@ def _auc(system: Json) -> float:
 
 def _systems(card: Json, setting: Json, separator: str) -> Table:
     against = card["reference"]
-    minus = {row["system"]: row["metrics"]["auc"] for row in setting["differences"] if row["against"] == against}
+    minus = {
+        row["system"]: row["metrics"]["auc"] for row in setting["differences"] if row["against"] == against
+    }
     rows = []
     for one in _kept(card, setting):
         cells = [interval(one["metrics"][name], separator=separator) for name in _SHOWN]
@@ -153,7 +155,9 @@ def _left_out(card: Json, settings: list[Json]) -> list[str]:
 def _baseline(card: Json) -> Table:
     """AUC by seconds of baseline, of windows alone where there are such; a line a system."""
     curves = card["baseline"]["rows"]
-    first = next((row["setting"] for row in curves if row["setting"]["context_s"] == 0.0), curves[0]["setting"])
+    first = next(
+        (row["setting"] for row in curves if row["setting"]["context_s"] == 0.0), curves[0]["setting"]
+    )
     curves = [row for row in curves if row["setting"] == first]
     kept = sorted(curves, key=lambda row: (row["system"] != card["reference"], -_last(row)))
     names = {row["system"] for row in kept[:_SYSTEMS_AT_MOST]}

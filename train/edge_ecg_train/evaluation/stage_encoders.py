@@ -121,7 +121,10 @@ def _run_trained_on(facts: Mapping[str, Any]) -> dict[str, list[str] | None]:
     seen = [_trained_on(stage)["datasets"] for stage in stages]
     known = [names for names in seen if names is not None]
     whole = len(known) == len(seen)
-    return {"datasets": sorted({one for names in known for one in names}) if whole else None, "subjects": None}
+    return {
+        "datasets": sorted({one for names in known for one in names}) if whole else None,
+        "subjects": None,
+    }
 
 
 def digest_of(values: object) -> str:
