@@ -98,7 +98,7 @@ def _measured(name: str, card: Mapping[str, Any]) -> str:
         setting = [f"{row[key]:g} s {what}" for key, what in _ADDED.items() if row[key]]
         told.append(f"{value} [{low}, {high}] {' + '.join(setting) or 'alone'}")
     checks, failed = card["leaks"]["checks"], card["leaks"]["failed"]
-    leaks = f"{failed} of {checks} leak checks FAILED" if failed else f"{checks} leak checks hold"
-    return (
-        f"{name}: AUC on {card['people']} new people: {', '.join(told)}; {leaks if checks else 'unchecked'}"
-    )
+    leaks = f"{checks} leak checks hold" if checks else "no leak check was made"
+    if failed:
+        leaks = f"{failed} of {checks} leak checks FAILED"
+    return f"{name}: AUC on {card['people']} new people: {', '.join(told)}; {leaks}"

@@ -1,4 +1,4 @@
-"""The card that a bundle carries: the main numbers of an evaluation, small enough to travel with the model."""
+"""The card that a bundle carries: the main numbers of an evaluation, small enough to travel along."""
 
 from __future__ import annotations
 

@@ -224,8 +224,8 @@ class PretextHeads(nn.Module):
 class PretextNetwork(nn.Module):
     """The trunk and the seven recognisers of the transformation that was applied (561,223 parameters).
 
-    The recognisers see the maxima alone, as in the paper, however the trunk pools for what comes after. A trunk
-    that was trained on means and deviations too served the stress task no better (docs/science.md).
+    The recognisers see the maxima alone, as in the paper, however the trunk pools for what comes after: a
+    trunk that was trained on means and deviations too served the stress task no better (docs/science.md).
     """
 
     def __init__(self, dropout: float = 0.6, shape: TrunkShape = PAPER_TRUNK) -> None:

@@ -109,7 +109,8 @@ def test_calibration_is_that_of_the_best(card: dict[str, Any]) -> None:
     ]
     text = _brief(card, 1000)
     assert (
-        f"- {best} (leave-one-subject-out, 1 min" in text or f"- {best} (leave-one-subject-out, 60 s" in text
+        f"- {best} (leave-one-subject-out, 60 s of personal baseline, 30 s" in text
+        or f"- {best} (leave-one-subject-out, 60 s" in text
     )
     assert interval(row["before"]) in text
 

@@ -186,13 +186,12 @@ def _last(curve: Json) -> float:
 def _best_lines(card: Json, setting: Json) -> list[str]:
     """Whether the confidence of the best system can be believed, and how much random windows flatter."""
     best = best_of(setting)["system"]
-    lines = []
-    for row in _of(card["calibration"]["rows"], best, setting):
-        lines.append(calibrated(row))
+    lines = [calibrated(row) for row in _of(card["calibration"]["rows"], best, setting)]
+    silent = share(round(1.0 - _COVERAGE, 2))
     for row in _of(card["coverage"]["rows"], best, setting):
         risk = {one["coverage"]: one for one in row["risk"]}
         lines.append(
-            f"{best}: silent in the {share(round(1 - _COVERAGE, 2))} of windows of lowest confidence it errs in "
+            f"{best}: silent in the {silent} of windows of lowest confidence it errs in "
             f"{interval(risk[_COVERAGE])} of the others; always answering, in {interval(risk[1.0])}."
         )
     flattery = card["random_windows"]["rows"]

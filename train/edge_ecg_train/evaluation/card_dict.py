@@ -66,7 +66,8 @@ def build_card(
     draws, seed:
         Of the bootstrap over people.
     reference:
-        The system that all others are compared with, such as the three-feature model; left out where it did not run.
+        The system that all others are compared with, such as the three-feature model. Left out where it
+        did not run.
     pairs:
         More systems to compare: the first minus the second, at every share of labels that both have.
     facts:
