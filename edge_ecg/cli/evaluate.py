@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, DataError, UsageError
 from .sweep import (
     WRITTEN,
-    Talk,
     add_sweep_options,
     compute_card,
     make_folder,
@@ -21,6 +20,7 @@ from .sweep import (
     show_card,
     write_card,
 )
+from .talk import Talk
 
 if TYPE_CHECKING:
     from edge_ecg_train.run_dir import RunDir

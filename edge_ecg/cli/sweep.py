@@ -9,19 +9,20 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
 from .progress import Progress
+from .talk import Talk
 
 if TYPE_CHECKING:
     from edge_ecg_train.evaluation.cells import Cell
     from edge_ecg_train.evaluation.executors import Executor
     from edge_ecg_train.evaluation.predictions import Predictions
-    from edge_ecg_train.evaluation.sweep import Listener, Sweep
+    from edge_ecg_train.evaluation.sweep import Sweep
     from edge_ecg_train.evaluation.sweep_recipe import SweepRecipe
 
 DATA = "EDGE_ECG_DATA"
@@ -263,43 +264,3 @@ def _command(args: argparse.Namespace) -> str:
     if args.output is not None:
         words += ["-o", str(args.output)]
     return shlex.join(words)
-
-
-class Talk:
-    """Sentences on stderr, each with a progress line below it when something is counted."""
-
-    def __init__(self) -> None:
-        self._progress: Progress | None = None
-
-    def __enter__(self) -> Talk:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
-    def listener(self) -> Listener:
-        """Return who a sweep tells how far it is."""
-        from edge_ecg_train.evaluation.sweep import Listener
-
-        return Listener(self.say, self.count("recordings"), self.count("windows"))
-
-    def say(self, text: str) -> None:
-        """Print a sentence."""
-        self._end()
-        print(text, file=sys.stderr, flush=True)
-
-    def count(self, unit: str) -> Callable[[Any], None]:
-        """Return what counts units: as many as it is given a number for, else one."""
-
-        def one(what: Any) -> None:
-            if self._progress is None or self._progress.unit != unit:
-                self._end()
-                self._progress = Progress(None, unit, sys.stderr)
-            self._progress.advance(what if isinstance(what, int) else 1)
-
-        return one
-
-    def _end(self) -> None:
-        if self._progress is not None:
-            self._progress.__exit__(None, None, None)
-            self._progress = None

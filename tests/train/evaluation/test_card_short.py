@@ -108,10 +108,7 @@ def test_calibration_is_that_of_the_best(card: dict[str, Any]) -> None:
         if one["system"] == best and (one["setting"]["baseline_s"], one["setting"]["context_s"]) == (60, 30)
     ]
     text = _brief(card, 1000)
-    assert (
-        f"- {best} (leave-one-subject-out, 60 s of personal baseline, 30 s" in text
-        or f"- {best} (leave-one-subject-out, 60 s" in text
-    )
+    assert f"- {best} (leave-one-subject-out, 60 s of personal baseline, 30 s" in text
     assert interval(row["before"]) in text
 
 
