@@ -27,7 +27,6 @@ from . import DISCLAIMER
 from .run import DEMO_ADDRESS, choose_address
 from .streaming import add_model, add_record_option, add_source_options
 
-
 # The demo of `run` tells of stress after 45 s; a baseline is of the same heart, at rest.
 DEMO_AT_REST = f"{DEMO_ADDRESS}?story=rest"
 
