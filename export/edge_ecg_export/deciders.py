@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import DataError
 from edge_ecg.heads import SOURCES, MlpHead, interval_features_of, personal_features
-from edge_ecg_train.baselines import Calibration, calibrate
+from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline
 from edge_ecg_train.run_dir import RunDir
 from edge_ecg_train.store import WindowStore
 
 Float32Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
+
+
+BASELINE_S = 60.0
+"""At rest, from the recording's first sample: what personal heads are fitted and judged with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +93,7 @@ class PersonalDecider:
     """A head for known people, with the personal features (n, k) of the windows."""
 
     head: MlpHead
-    baseline: Calibration
+    baseline: PersonalBaseline
     features: NDArray[np.float64]
 
     def probabilities(self, embeddings: Float32Array, /) -> Float32Array:
@@ -115,7 +119,7 @@ def deciders(
         if task.personal_head is None:
             continue
         try:
-            baseline = calibrate(store.subject[rows], labels[name], store.start_s[rows])
+            baseline = find_baseline(store.subject[rows], labels[name], store.start_s[rows], BASELINE_S)
         except DataError:
             continue
         names = task.personal_features

@@ -9,9 +9,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from edge_ecg.errors import DataError
-from edge_ecg_train.baselines import LogisticModel, calibrate
+from edge_ecg.heads.intervals import interval_features_of
+from edge_ecg.heads.personal import SOURCES
+from edge_ecg_train.baselines import LogisticModel
 from edge_ecg_train.datasets import DATASETS
-from edge_ecg_train.features import heart_features_of
+from edge_ecg_train.evaluation.baseline import find_baseline
 from edge_ecg_train.metrics import metrics, summarise
 from edge_ecg_train.prepare import Preparation, prepare
 from edge_ecg_train.splits import leave_one_subject_out
@@ -52,7 +54,7 @@ def test_the_personal_baseline() -> None:
     subject = np.array(["a"] * 5 + ["b"] * 3 + ["c"] * 2 + ["d"] * 2)
     label = np.array([0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 0, 1])
     start_s = np.array([1.0, 11.0, 50.0, 51.0, 1.0, 49.9, 50.1, 3.0, 1.0, 6.0, 100.0, 1.0])
-    calibration = calibrate(subject, label, start_s)
+    calibration = find_baseline(subject, label, start_s, 60.0)
     # c has no rest at all; d's rest begins too late.
     assert calibration.people == ("a", "b")
     np.testing.assert_array_equal(np.flatnonzero(calibration.baseline), [0, 1, 2, 5])
@@ -67,14 +69,14 @@ def test_the_personal_baseline() -> None:
 
 def test_the_personal_baseline_skips_missing_values() -> None:
     subject, label = np.array(["a"] * 4 + ["b"] * 2), np.array([0, 0, 0, 1, 0, 1])
-    calibration = calibrate(subject, label, np.array([1.0, 2.0, 3.0, 4.0, 1.0, 2.0]))
+    calibration = find_baseline(subject, label, np.array([1.0, 2.0, 3.0, 4.0, 1.0, 2.0]), 60.0)
     features = np.array([[1.0, np.nan], [np.nan, np.nan], [3.0, np.nan], [10.0, 5.0], [1.0, 1.0], [2.0, 2.0]])
     np.testing.assert_array_equal(calibration.apply(features)[[3, 5]], [[8.0, np.nan], [1.0, 1.0]])
 
 
 def test_nobody_has_a_baseline() -> None:
     with pytest.raises(DataError, match="first 60 s"):
-        calibrate(np.array(["a", "b"]), np.array([0, 0]), np.array([100.0, 200.0]))
+        find_baseline(np.array(["a", "b"]), np.array([0, 0]), np.array([100.0, 200.0]), 60.0)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +91,10 @@ def test_the_published_figures_on_eegmat(
 ) -> None:
     """0.74 without calibration, 0.93 to 0.94 with 60 s at rest (a zero-phase chain; this one is causal)."""
     store = open_eegmat
-    features = heart_features_of(store.windows)
+    features = interval_features_of(store.windows, SOURCES)
     labels, subject = store.label("stress"), store.subject
     if personal:
-        calibration = calibrate(subject, labels, store.start_s)
+        calibration = find_baseline(subject, labels, store.start_s, 60.0)
         rows = calibration.scored
         features, labels, subject = calibration.apply(features)[rows], labels[rows], subject[rows]
     probabilities = np.zeros((len(labels), 2))

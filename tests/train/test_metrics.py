@@ -18,13 +18,12 @@ from sklearn.metrics import (
 
 from edge_ecg_train.metrics import (
     Interval,
+    PeopleSummary,
     confusion_metrics,
     draw_people,
+    interval_of,
     metrics,
-    paired_difference,
-    per_person,
     summarise,
-    with_intervals,
 )
 
 
@@ -103,26 +102,25 @@ def test_bootstrap_equals_resampling_the_windows_of_the_people_drawn() -> None:
         )
 
 
-def test_intervals_are_reproducible_and_follow_the_seed() -> None:
-    summary = summarise(*_predictions(5))
-    assert with_intervals(summary, seed=4) == with_intervals(summary, seed=4)
-    assert with_intervals(summary, seed=4) != with_intervals(summary, seed=5)
+def intervals(summary: PeopleSummary, draws: int = 2000, seed: int = 0) -> dict[str, Interval]:
+    drawn = metrics(summary, draw_people(len(summary.people), draws=draws, seed=seed))
+    return {name: interval_of(float(value), drawn[name]) for name, value in metrics(summary).items()}
 
 
 def test_intervals_are_the_percentiles_of_the_draws() -> None:
     summary = summarise(*_predictions(6))
     drawn = metrics(summary, draw_people(len(summary.people), draws=500, seed=2))["auc"]
-    interval = with_intervals(summary, draws=500, seed=2)["auc"]
+    interval = intervals(summary, draws=500, seed=2)["auc"]
     assert (interval.low, interval.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]))
     assert interval.low < interval.value < interval.high
 
 
 def test_more_windows_of_the_same_people_do_not_narrow_the_interval() -> None:
     subject, label, probabilities = _predictions(8)
-    once = with_intervals(summarise(subject, label, probabilities))["auc"]
-    tenfold = with_intervals(
-        summarise(np.tile(subject, 10), np.tile(label, 10), np.tile(probabilities, (10, 1)))
-    )["auc"]
+    once = intervals(summarise(subject, label, probabilities))["auc"]
+    tenfold = intervals(summarise(np.tile(subject, 10), np.tile(label, 10), np.tile(probabilities, (10, 1))))[
+        "auc"
+    ]
     assert (tenfold.low, tenfold.high) == pytest.approx((once.low, once.high))
 
 
@@ -130,17 +128,8 @@ def test_draws_in_which_a_class_is_missing_are_left_out() -> None:
     # Only person a has class 1: a draw without a has no AUC.
     subject, label = np.array(["a", "a", "b", "b"]), np.array([0, 1, 0, 0])
     probabilities = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4], [0.9, 0.1]])
-    interval = with_intervals(summarise(subject, label, probabilities), draws=200)["auc"]
+    interval = intervals(summarise(subject, label, probabilities), draws=200)["auc"]
     assert interval == Interval(1.0, 1.0, 1.0)
-
-
-def test_paired_difference_uses_the_same_people() -> None:
-    subject, label, probabilities = _predictions(9)
-    ours = summarise(subject, label, probabilities)
-    assert paired_difference(ours, ours)["auc"] == Interval(0.0, 0.0, 0.0)
-    others = summarise(subject[1:], label[1:], probabilities[1:])
-    with pytest.raises(ValueError, match="same people and windows"):
-        paired_difference(ours, others)
 
 
 def test_per_person() -> None:
@@ -148,8 +137,9 @@ def test_per_person() -> None:
     label = np.array([0, 1, 0, 1, 0])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.7, 0.3], [0.8, 0.2]])
     summary = summarise(subject, label, probabilities)
-    np.testing.assert_array_equal(per_person(summary, "auc"), [1.0, 0.0, np.nan])
-    np.testing.assert_array_equal(per_person(summary, "balanced_accuracy"), [1.0, 0.0, 1.0])
+    alone = metrics(summary, np.eye(3))
+    np.testing.assert_array_equal(alone["auc"], [1.0, 0.0, np.nan])
+    np.testing.assert_array_equal(alone["balanced_accuracy"], [1.0, 0.0, 1.0])
 
 
 @pytest.mark.parametrize("label", [[0, 2], [-1, 0]])

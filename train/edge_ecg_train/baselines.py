@@ -1,4 +1,4 @@
-"""Logistic regression on features, and the personal baseline of the first minute at rest."""
+"""Logistic regression on features: the simple model that every network has to beat."""
 
 from __future__ import annotations
 
@@ -11,14 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from .evaluation.baseline import PersonalBaseline as Calibration
-from .evaluation.baseline import find_baseline
-
-__all__ = ["BASELINE_S", "Calibration", "LogisticModel", "calibrate"]
-
 FloatArray = NDArray[np.float64]
-
-BASELINE_S = 60.0
 
 
 class LogisticModel:
@@ -42,15 +35,3 @@ class LogisticModel:
         out = np.zeros((len(seen), self.classes))
         out[:, self._pipeline.classes_] = seen
         return out
-
-
-def calibrate(subject: NDArray[np.str_], label: NDArray[np.int64], start_s: FloatArray) -> Calibration:
-    """Find each person's first minute at rest; see :func:`~edge_ecg_train.evaluation.baseline.find_baseline`.
-
-    Raises
-    ------
-    DataError
-        When fewer than two people have one.
-
-    """
-    return find_baseline(subject, label, start_s, BASELINE_S)

@@ -173,37 +173,6 @@ def draw_people(p: int, *, draws: int = DRAWS, seed: int = 0) -> FloatArray:
     return rng.multinomial(p, np.full(p, 1.0 / p), size=draws).astype(np.float64)
 
 
-def with_intervals(summary: PeopleSummary, *, draws: int = DRAWS, seed: int = 0) -> dict[str, Interval]:
-    """All metrics with their 95 % percentile intervals over people."""
-    values = metrics(summary)
-    drawn = metrics(summary, draw_people(len(summary.people), draws=draws, seed=seed))
-    return {name: interval_of(float(values[name]), drawn[name]) for name in values}
-
-
-def paired_difference(
-    ours: PeopleSummary, theirs: PeopleSummary, *, draws: int = DRAWS, seed: int = 0
-) -> dict[str, Interval]:
-    """Metrics of ``ours`` minus ``theirs`` with intervals from the same draws of people for both.
-
-    Raises
-    ------
-    ValueError
-        When the two are not about the same people and windows.
-
-    """
-    if not (np.array_equal(ours.people, theirs.people) and np.array_equal(ours.positives, theirs.positives)):
-        raise ValueError("systems are compared on the same people and windows, or not at all")
-    a, b = metrics(ours), metrics(theirs)
-    weights = draw_people(len(ours.people), draws=draws, seed=seed)
-    drawn_a, drawn_b = metrics(ours, weights), metrics(theirs, weights)
-    return {name: interval_of(float(a[name] - b[name]), drawn_a[name] - drawn_b[name]) for name in a}
-
-
-def per_person(summary: PeopleSummary, name: str) -> FloatArray:
-    """One metric for each person alone, (p,); NaN where the person's windows do not determine it."""
-    return metrics(summary, np.eye(len(summary.people)))[name]
-
-
 def interval_of(value: float, drawn: FloatArray) -> Interval:
     """A value with the 95 % percentile interval of its (draws,) bootstrap values.
 
