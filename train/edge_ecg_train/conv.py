@@ -12,6 +12,9 @@ the true kernel is found s times in its weight gradient:
 
 This costs a factor 1 + s/k in arithmetic and gains a factor 2 to 3 in time for the trunk's first four
 convolutions; a whole training step becomes about 1.4 times as fast.
+
+A GPU's matrix units, too, want at least 128 channels, in the forward pass as in both gradients: there the
+whole convolution is computed on blocks.
 """
 
 from __future__ import annotations
@@ -63,7 +66,33 @@ def conv(x: Tensor, weight: Tensor, bias: Tensor, padding: Padding) -> Tensor:
     if device == "cpu" and weight.requires_grad and torch.is_grad_enabled():
         result: Tensor = _Conv.apply(x, weight, bias, padding)  # type: ignore[no-untyped-call]
         return result
+    if device == "cuda":
+        return blocked_forward(x, weight, bias, padding)
     return _forward(x, weight, bias, padding)
+
+
+def blocked_forward(x: Tensor, weight: Tensor, bias: Tensor, padding: Padding) -> Tensor:
+    """Convolve as :func:`conv` does, by way of blocks of samples where there are fewer than 128 outputs."""
+    outputs, inputs, taps = weight.shape
+    s = _block_samples(outputs, taps)
+    if s == 1:
+        return _forward(x, weight, bias, padding)
+    time = x.shape[3] + sum(padding) - taps + 1
+    blocks, wide_taps = -(-time // s), taps // s + 1
+    right = (blocks + wide_taps - 1) * s - padding[0] - x.shape[3]
+    wide_x = _block(functional.pad(x, (padding[0], right)), s)
+    # W[j, i, τ] = w[s τ + i - j], zero where that is no tap.
+    shifted = torch.stack([functional.pad(weight, (j, s - j)) for j in range(s)])
+    wide_w = shifted.view(s, outputs, inputs, wide_taps, s).permute(0, 1, 4, 2, 3)
+    wide_w = wide_w.reshape(s * outputs, s * inputs, wide_taps)
+    y = functional.conv2d(wide_x, _image_kernel(wide_w), bias.repeat(s))
+    flat = y.permute(0, 2, 3, 1).reshape(len(x), 1, blocks * s, outputs)
+    return flat.permute(0, 3, 1, 2)[..., :time]
+
+
+def _block_samples(outputs: int, taps: int) -> int:
+    s = max(1, _WIDE_ENOUGH // outputs)
+    return s if taps % s == 0 else 1
 
 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Padding) -> Tensor:
@@ -104,9 +133,7 @@ def _parameter_gradients(x: Tensor, gradient: Tensor, taps: int, left: int) -> t
     """Return dL/dw (outputs, inputs, taps) and dL/db (outputs,), in float32 or better, by way of blocks."""
     inputs, outputs = x.shape[1], gradient.shape[1]
     time = gradient.shape[3]
-    s = max(1, _WIDE_ENOUGH // outputs)
-    if taps % s:
-        s = 1
+    s = _block_samples(outputs, taps)
     blocks, wide_taps = -(-time // s), taps // s + (s > 1)
     right = (blocks + wide_taps - 1) * s - left - x.shape[3]
     wide_x = _block(functional.pad(x, (left, right)), s)

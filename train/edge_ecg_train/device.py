@@ -89,6 +89,15 @@ def prepare_machine(execution: Execution) -> Machine:
     return Machine(device, precision, micro, "inductor" if execution.compile else "")
 
 
+def evaluation_machine() -> Machine:
+    """Return where networks are trained in an evaluation.
+
+    That is float32 on a CPU, so that all CPUs agree, and on a GPU, whose results are never a CPU's to the
+    last bit, what it does best.
+    """
+    return prepare_machine(Execution(precision="auto" if torch.cuda.is_available() else "fp32"))
+
+
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
     """Round numbers below 1e-38 to zero within the block: on a CPU they cost up to 100 ordinary ones.

@@ -4,7 +4,7 @@
 are named by a plain value:
 
     "bundled"                             the model that comes with edge-ecg, in its int8 engine
-    {"run": "runs/mine"}                  a trained run's, in float32
+    {"run": "runs/mine"}                  a trained run's, in float32; "step": after so many steps
     {"random": 0, "padding": "valid", "pooling": "max-mean-std"}
                                           untrained, from a seed: what the architecture alone is worth
 """
@@ -173,8 +173,9 @@ def trunk_of(encoder: EncoderName) -> Trunk | TransformerNetwork:
 
     """
     if isinstance(encoder, Mapping):
-        if set(encoder) == {"run"}:
-            return _load(RunDir(Path(encoder["run"])).encoder)
+        if "run" in encoder and set(encoder) <= {"run", "step"}:
+            run, step = RunDir(Path(encoder["run"])), encoder.get("step")
+            return _load(run.encoder_at(step) if step else run.encoder)
         if "random" in encoder and set(encoder) <= {"random", "padding", "pooling"}:
             shape = TrunkShape(encoder.get("padding", "same"), encoder.get("pooling", "max"))
             with torch.random.fork_rng(devices=[]):

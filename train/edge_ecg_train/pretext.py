@@ -6,7 +6,7 @@ was stopped and resumed ends with the same weights as one that was not.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import DataError, UsageError
 
+from .augment import AugmentConfig
 from .checkpoint import load_checkpoint, save_checkpoint, save_encoder
 from .device import Execution, prepare_machine
-from .loop import Session, train
+from .loop import Progress, Session, train
 from .losses import L2, staircase
 from .networks import PAPER_TRUNK, WINDOW_SAMPLES, TrunkShape
 from .pretext_trainer import PretextTrainer
@@ -58,8 +59,12 @@ class PretextConfig:
         The share of people whose windows are only evaluated on.
     evaluation_windows, evaluate_every:
         How many of their windows, and after how many steps each time (0: only at the end).
+    keep_steps:
+        After these steps the encoder is also kept as encoder-STEP.npz: to see what longer pretraining brings.
     transforms:
         The strengths of the transformations.
+    augment:
+        What happens to a window before it is transformed.
 
     """
 
@@ -76,10 +81,12 @@ class PretextConfig:
     holdout: float = 0.05
     evaluation_windows: int = 256
     evaluate_every: int = 250
+    keep_steps: tuple[int, ...] = ()
     shards: int = 1
     shuffle: Shuffle = FULL_SHUFFLE
     trunk: TrunkShape = PAPER_TRUNK
     transforms: TransformConfig = field(default_factory=TransformConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -165,12 +172,20 @@ def run_pretext(
         )
         run.update_json(encoder=encoder_facts(config.trunk), pretext=entry)
 
+    session = session or Session()
+
+    def observe(progress: Progress) -> None:
+        if progress.step in config.keep_steps and team.leads:
+            save_encoder(run.encoder_at(progress.step), trainer.network.trunk)
+        if session.observe is not None:
+            session.observe(progress)
+
     try:
         train(
             trainer,
             config.steps,
             save,
-            session or Session(),
+            replace(session, observe=observe),
             evaluate_every=config.evaluate_every,
             curves_in=run.tensorboard,
             team=team,

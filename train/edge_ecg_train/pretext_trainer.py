@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from edge_ecg.errors import DataError
 
+from .augment import augment, read_noise
 from .device import Machine
 from .losses import pretext_loss
 from .networks import PretextNetwork, parameter_groups
@@ -59,6 +60,9 @@ class PretextTrainer:
             ids = [machine.device.index] if machine.device.type == "cuda" else None
             self._parallel = DistributedDataParallel(self._parallel, device_ids=ids)
         self._ahead = ReadAhead(self._read)
+        self._clips = None
+        if config.augment.noise:
+            self._clips = torch.from_numpy(read_noise(config.augment.noise)).to(machine.device)
         groups = parameter_groups(self.network, config.l2)
         self.optimiser = torch.optim.Adam(groups, lr=config.learning_rate, eps=1e-8, fused=True)
         self.step = 0
@@ -106,7 +110,8 @@ class PretextTrainer:
         if not len(self.held_out):
             return {}
         windows = np.asarray(self.windows[self.held_out], np.float32)
-        signals, labels = self._signals(windows, (_EVALUATION_STREAM,), len(VERSIONS))
+        batch, generator, _ = self._batch(windows, (_EVALUATION_STREAM,))
+        signals, labels = make_versions(batch, len(VERSIONS), generator, self.config.transforms)
         self.network.eval()
         logits = []
         for part, _ in self._parts(signals, labels):
@@ -138,7 +143,7 @@ class PretextTrainer:
             If it belongs to another experiment; only ``steps`` and the evaluation may have changed.
 
         """
-        free = {"steps", "cooldown_steps", "evaluate_every"}
+        free = {"steps", "cooldown_steps", "evaluate_every", "keep_steps"}
         mine, theirs = asdict(self.config), state["config"]
         changed = sorted(key for key in mine if key not in free and mine[key] != theirs.get(key))
         if changed:
@@ -169,22 +174,22 @@ class PretextTrainer:
     def _training_signals(
         self, windows: NDArray[np.float32], stream: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        signals, labels = self._signals(windows, stream, self.config.versions)
+        config = self.config
+        batch, generator, seed = self._batch(windows, stream)
+        batch = augment(batch, config.augment, self._clips, generator)
+        signals, labels = make_versions(batch, config.versions, generator, config.transforms.drawn(seed))
         if self.machine.micro_batch_signals < len(signals):
             # The signals come grouped by label: parts get a mixture, as batches of any size should.
             order = torch.randperm(len(signals), device=signals.device)
             signals, labels = signals[order], labels[order]
         return signals, labels
 
-    def _signals(
-        self, windows: NDArray[np.float32], stream: tuple[int, ...], versions: int
-    ) -> tuple[Tensor, Tensor]:
+    def _batch(self, windows: NDArray[np.float32], stream: tuple[int, ...]) -> tuple[Tensor, Generator, int]:
+        """Return windows on the device, and the source of all that is random in this part of a step."""
         device = self.machine.device
         seed = step_seed(self.config.seed, *stream)
-        generator = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed)
-        batch = torch.from_numpy(windows).to(device)
-        return make_versions(batch, versions, generator, self.config.transforms)
+        return torch.from_numpy(windows).to(device), torch.Generator(device).manual_seed(seed), seed
 
     def _sums_later(self, later: bool) -> contextlib.AbstractContextManager[object]:
         """Return the context in which gradients stay with this process until the batch's last part."""

@@ -1,6 +1,7 @@
 """A run: the folder that holds everything one training leaves behind.
 
 RUN/encoder.npz      the trunk's weights, plain arrays
+RUN/encoder-STEP.npz the same after so many steps, where the recipe asks for it
 RUN/heads/TASK.npz   one head a task
 RUN/run.json         what was trained, on what, with which settings
 RUN/checkpoint.pt    to resume from
@@ -45,6 +46,10 @@ class RunDir:
     def encoder(self) -> Path:
         """The trunk's weights."""
         return self.path / "encoder.npz"
+
+    def encoder_at(self, step: int) -> Path:
+        """The trunk's weights after so many steps of pretraining."""
+        return self.path / f"encoder-{step}.npz"
 
     @property
     def checkpoint(self) -> Path:

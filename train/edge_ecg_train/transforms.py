@@ -24,8 +24,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -41,6 +42,24 @@ class TransformConfig:
     permute_pieces: int = 20
     warp_pieces: int = 9
     warp_stretch: float = 1.05
+    spread: float = 1.0
+    """With more than 1, every batch draws strengths between ``1 / spread`` and ``spread`` times these (of
+    scale and stretch: of what they differ from 1 by), evenly on a logarithmic scale. Not in the papers."""
+
+    def drawn(self, seed: int) -> TransformConfig:
+        """Return the strengths of one batch."""
+        if self.spread == 1.0:
+            return self
+        factors = self.spread ** np.random.default_rng([seed, 5]).uniform(-1.0, 1.0, 5)
+        return replace(
+            self,
+            noise_snr_db=self.noise_snr_db - 20 * math.log10(factors[0]),
+            scale_factor=1.0 + (self.scale_factor - 1.0) * float(factors[1]),
+            permute_pieces=max(2, round(self.permute_pieces * factors[2])),
+            warp_pieces=max(2, round(self.warp_pieces * factors[3])),
+            warp_stretch=1.0 + (self.warp_stretch - 1.0) * float(factors[4]),
+            spread=1.0,
+        )
 
 
 def add_noise(x: Tensor, snr_db: float, generator: Generator) -> Tensor:
@@ -95,11 +114,17 @@ def time_warp(x: Tensor, pieces: int, stretch: float, generator: Generator) -> T
 
 def transform(x: Tensor, version: int, generator: Generator, config: TransformConfig | None = None) -> Tensor:
     """Apply transformation ``version`` (an index into VERSIONS) to windows (n, samples); same shape out."""
-    apply = _operation(VERSIONS[version], config or TransformConfig(), generator)
-    lengths = _unpadded_lengths(x)
+    return _transform(x, version, generator, config or TransformConfig(), _any_padded(x))
+
+
+def _transform(
+    x: Tensor, version: int, generator: Generator, config: TransformConfig, padded: bool
+) -> Tensor:
+    apply = _operation(VERSIONS[version], config, generator)
     samples = x.shape[1]
-    if bool((lengths == samples).all()):
+    if not padded:
         return _fit(apply(x), samples)
+    lengths = _unpadded_lengths(x)
     out = torch.zeros_like(x)
     for length in torch.unique(lengths).tolist():
         if length:
@@ -131,19 +156,27 @@ def make_versions(
     Signals (n * versions, samples), grouped by label, and labels (n * versions,) int64.
 
     """
-    n = len(x)
-    if versions >= len(VERSIONS):
-        drawn = torch.ones(n, len(VERSIONS), dtype=torch.bool, device=x.device)
-    else:
-        order = torch.rand(n, len(VERSIONS), generator=generator, device=x.device).argsort(1)
-        drawn = torch.zeros(n, len(VERSIONS), dtype=torch.bool, device=x.device)
-        drawn.scatter_(1, order[:, :versions], True)
+    config = config or TransformConfig()
+    # Each question to a GPU about values waits for all that it was told before: one a batch is enough.
+    padded = _any_padded(x)
+    chosen = _choose(len(x), versions, generator)
     signals, labels = [], []
     for version in range(len(VERSIONS)):
-        rows = drawn[:, version].nonzero().squeeze(1)
-        signals.append(transform(x[rows], version, generator, config))
-        labels.append(torch.full((len(rows),), version, device=x.device))
+        part = x if chosen is None else x[chosen[version]]
+        signals.append(_transform(part, version, generator, config, padded))
+        labels.append(torch.full((len(part),), version, device=x.device))
     return torch.cat(signals), torch.cat(labels)
+
+
+def _choose(n: int, versions: int, generator: Generator) -> list[Tensor] | None:
+    """Draw the rows that each version is made of; None for all rows in every version."""
+    if versions >= len(VERSIONS):
+        return None
+    device = generator.device
+    order = torch.rand(n, len(VERSIONS), generator=generator, device=device).argsort(1)
+    drawn = torch.zeros(n, len(VERSIONS), dtype=torch.bool, device=device)
+    drawn.scatter_(1, order[:, :versions], True)
+    return [drawn[:, version].nonzero().squeeze(1) for version in range(len(VERSIONS))]
 
 
 def _operation(name: str, config: TransformConfig, generator: Generator) -> Callable[[Tensor], Tensor]:
@@ -157,6 +190,10 @@ def _operation(name: str, config: TransformConfig, generator: Generator) -> Call
         "time_warp": lambda x: time_warp(x, config.warp_pieces, config.warp_stretch, generator),
     }
     return operations[name]
+
+
+def _any_padded(x: Tensor) -> bool:
+    return len(x) > 0 and bool((x[:, -1] == 0).any())
 
 
 def _unpadded_lengths(x: Tensor) -> Tensor:

@@ -55,6 +55,8 @@ def make_executor(
             raise UsageError(
                 f"There is no device {one!r}.", remedy="Give cpu, or numbers of GPUs: --devices 0,1"
             )
+    if name in ("serial", "joblib"):
+        _need_gpus(devices)
     jobs = jobs or (len(devices) if devices and "cpu" not in devices else usable_cores())
     if name == "serial":
         return lambda cells: _serial(cells, devices)
@@ -162,6 +164,19 @@ def _slurm(cells: Sequence[Cell], jobs: int, options: dict[str, Any]) -> Iterato
 
 def _compute_all(cells: list[Cell]) -> list[Outcome]:
     return [compute(cell) for cell in cells]
+
+
+def _need_gpus(devices: Sequence[str]) -> None:
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    for one in devices:
+        if one != "cpu" and int(one) >= there:
+            raise UsageError(
+                f"There is no GPU {one} here.",
+                why=f"PyTorch sees {there}.",
+                remedy="Leave --devices out, or give cpu.",
+            )
 
 
 def _need(package: str, extra: str) -> None:

@@ -43,9 +43,10 @@ class RandomEncoder:
 
 @dataclass(frozen=True, slots=True)
 class RunEncoder:
-    """``{run: PATH}``: of a run that was trained before."""
+    """``{run: PATH}``: of a run that was trained before; ``step``: as it was kept after so many steps."""
 
     run: str
+    step: int = 0
     name: str = ""
 
 
@@ -219,7 +220,7 @@ def stage_encoder(spec: Any, sources: Sources, root: Path, cache: Path, say: Say
         return _staged(name, {"random": untrained.random, **asdict(shape)})
     if isinstance(spec, Mapping) and "run" in spec:
         trained = make(RunEncoder, spec, "encoder")
-        return _of_run(Path(trained.run).expanduser(), trained.name)
+        return _of_run(Path(trained.run).expanduser(), trained.name, trained.step)
     if isinstance(spec, Mapping) and "pretext" in spec:
         planned = make(PretextEncoder, spec, "encoder")
         return _of_run(_pretrain(planned, sources, root, cache, say), planned.name)
@@ -233,11 +234,12 @@ def _staged(name: str, source: EncoderName) -> StagedEncoder:
     return StagedEncoder(name, source, encoder_sha256(source))
 
 
-def _of_run(path: Path, name: str) -> StagedEncoder:
+def _of_run(path: Path, name: str, step: int = 0) -> StagedEncoder:
     facts = RunDir(path).read_json()
     recipe = facts.get("pretext", {}).get("recipe")
-    name = name or f"pretrained: {recipe or facts.get('name', path.name)}"
-    return _staged(name, {"run": str(path.resolve())})
+    name = name or f"pretrained: {recipe or facts.get('name', path.name)}{f', {step} steps' * bool(step)}"
+    source: dict[str, str | int] = {"run": str(path.resolve())}
+    return _staged(name, {**source, "step": step} if step else source)
 
 
 def _trained_on(pretext: Any) -> dict[str, list[str] | None]:

@@ -16,7 +16,7 @@ import numpy as np
 from edge_ecg.errors import UsageError
 
 from ..baselines import LogisticModel
-from ..device import Execution, Machine, prepare_machine
+from ..device import Machine, evaluation_machine
 from ..embeddings import EncoderName, embed, trunk_of
 from ..evaluation.baseline import PersonalBaseline
 from ..evaluation.data import Rows, TaskData
@@ -62,7 +62,7 @@ class EndToEnd:
     ) -> FloatArray:
         """See :meth:`.base.System.predict`."""
         training, tested = training_rows(data, train, baseline), scored_rows(test, baseline)
-        machine = prepare_machine(Execution(precision="fp32"))
+        machine = evaluation_machine()
         trainer = self._fit(data, training, seed, machine)
         return trained_probabilities(trainer, data, training, tested, baseline, machine)
 

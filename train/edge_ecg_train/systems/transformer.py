@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_ecg.errors import UsageError
 
-from ..device import Execution, flushed_denormals, prepare_machine
+from ..device import evaluation_machine, flushed_denormals
 from ..embeddings import EncoderName, trunk_of
 from ..evaluation.baseline import PersonalBaseline
 from ..evaluation.data import Rows, TaskData
@@ -72,7 +72,7 @@ class FinetunedTransformer:
     ) -> FloatArray:
         """See :meth:`.base.System.predict`."""
         training, tested = training_rows(data, train, baseline), scored_rows(test, baseline)
-        machine = prepare_machine(Execution(precision="fp32"))
+        machine = evaluation_machine()
         network, state = self.network, None
         if self.encoder is not None:
             start = trunk_of(self.encoder)
