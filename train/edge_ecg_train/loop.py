@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
 import time
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
+
+from edge_ecg.errors import DataError
 
 from .device import flushed_denormals
 from .team import ALONE, Team
@@ -103,6 +106,8 @@ def train(
     ------
     InterruptedAndSaved
         After Ctrl-C, once the running step is done and saved. A second Ctrl-C ends at once.
+    DataError
+        When the loss is no longer a number; nothing is saved then.
 
     """
     clock = session.clock
@@ -114,6 +119,13 @@ def train(
         while trainer.step < steps and not stopped:
             loss = trainer.advance()
             done = trainer.step
+            if not math.isfinite(loss):
+                raise DataError(
+                    f"The training diverged: at step {done} the loss is {loss}.",
+                    why="The rate is too high for this batch, or the arithmetic too coarse.",
+                    remedy="Lower learning_rate in the recipe, or try --precision fp32; --resume goes on "
+                    "from the last checkpoint.",
+                )
             evaluation = None
             if team.leads and (done == steps or (evaluate_every and done % evaluate_every == 0)):
                 evaluation = trainer.evaluate() or None

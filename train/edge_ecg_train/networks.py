@@ -180,11 +180,20 @@ class Trunk(nn.Module):
 
     def pool(self, features: Tensor) -> Tensor:
         """Pool a feature map (n, 128, steps) over time; means and deviations are computed in float32."""
-        largest = features.amax(-1)
+        largest = global_max(features)
         if self.shape.pooling == "max":
             return largest
         variance, mean = torch.var_mean(features.float(), -1, correction=0)
         return torch.cat([largest.float(), mean, variance.clamp(min=_LEAST_VARIANCE).sqrt()], 1)
+
+
+def global_max(features: Tensor) -> Tensor:
+    """Return maxima over time (n, channels) of (n, channels, steps).
+
+    By a pool, which remembers where each maximum was. ``amax`` looks for it again in the gradient: compiled
+    in bfloat16 it compares rounded values with an unrounded maximum, finds none, and gives NaN.
+    """
+    return functional.max_pool2d(features.unsqueeze(2), (1, features.shape[-1])).flatten(1)
 
 
 class PretextHeads(nn.Module):
@@ -235,7 +244,7 @@ class PretextNetwork(nn.Module):
 
     def forward(self, windows: Tensor) -> Tensor:
         """Return logits (n, 7) for windows (n, 2560)."""
-        logits: Tensor = self.heads(self.trunk.feature_map(windows).amax(-1).float())
+        logits: Tensor = self.heads(global_max(self.trunk.feature_map(windows)).float())
         return logits
 
 
