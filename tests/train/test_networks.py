@@ -11,7 +11,7 @@ from torch import nn
 
 from edge_ecg.errors import DataError
 from edge_ecg_train.checkpoint import load_encoder, save_encoder
-from edge_ecg_train.conv import VALID, conv, same_padding
+from edge_ecg_train.conv import VALID, blocked_forward, conv, same_padding
 from edge_ecg_train.networks import (
     TRUNK_CONVS,
     TRUNK_MACS,
@@ -22,6 +22,7 @@ from edge_ecg_train.networks import (
     PretextNetwork,
     Trunk,
     TrunkShape,
+    global_max,
 )
 
 OURS = TrunkShape(padding="valid", pooling="max-mean-std")
@@ -280,3 +281,33 @@ def test_bad_encoder_file_is_refused(tmp_path, damage):
         np.savez(path, **changed)
     with pytest.raises(DataError):
         load_encoder(path)
+
+
+@pytest.mark.parametrize("shape", TRUNK_CONVS, ids=str)
+@pytest.mark.parametrize("steps", [301, 640])
+@pytest.mark.parametrize("padded", [True, False])
+def test_a_convolution_on_blocks_is_the_same_convolution(shape, steps, padded):
+    """Values and all three gradients, against the library's own conv1d in float64."""
+    torch.manual_seed(0)
+    x = torch.randn(2, shape.inputs, 1, steps, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(shape.filters, shape.inputs, shape.taps, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(shape.filters, dtype=torch.float64, requires_grad=True)
+    padding = same_padding(shape.taps) if padded else VALID
+    ours = blocked_forward(x.contiguous(memory_format=torch.channels_last), weight, bias, padding).squeeze(2)
+    theirs = nn.functional.conv1d(nn.functional.pad(x.squeeze(2), padding), weight, bias)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    upstream = torch.randn_like(theirs)
+    for a, b in zip(
+        torch.autograd.grad(ours, (x, weight, bias), upstream),
+        torch.autograd.grad(theirs, (x, weight, bias), upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+
+
+def test_the_gradient_of_a_maximum_goes_to_where_it_is():
+    features = torch.randn(3, 5, 40, requires_grad=True)
+    maxima = global_max(features)
+    assert torch.equal(maxima, features.amax(-1))
+    (gradient,) = torch.autograd.grad(maxima.sum(), features)
+    assert torch.equal(gradient, (features == maxima[..., None]).float())

@@ -232,3 +232,21 @@ def test_strengths_are_configurable():
 def test_permutation_drops_a_remainder():
     out = permute(windows(2, 103), 20, draws())
     assert out.shape == (2, 100)
+
+
+@given(st.integers(0, 2**40), st.floats(1.01, 4.0))
+def test_drawn_strengths_lie_in_their_spread(seed, spread):
+    plain = TransformConfig(spread=spread)
+    drawn = plain.drawn(seed)
+    assert drawn == plain.drawn(seed)
+    assert drawn.spread == 1.0
+    assert abs(drawn.noise_snr_db - 15.0) <= 20 * math.log10(spread) + 1e-9
+    assert 0.1 / spread - 1e-9 <= drawn.scale_factor - 1.0 <= 0.1 * spread + 1e-9
+    assert 0.05 / spread - 1e-9 <= drawn.warp_stretch - 1.0 <= 0.05 * spread + 1e-9
+    assert 20 / spread - 1 <= drawn.permute_pieces <= 20 * spread + 1
+    for version in range(len(VERSIONS)):
+        assert transform(windows(2), version, draws(), drawn).shape == (2, N)
+
+
+def test_without_a_spread_strengths_are_the_released_codes():
+    assert TransformConfig().drawn(3) == TransformConfig()

@@ -64,6 +64,7 @@ def read_noise(folder: str | Path) -> NDArray[np.float32]:
 
     """
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
     from scipy.signal import resample_poly
 
     place = Path(folder)
@@ -75,7 +76,7 @@ def read_noise(folder: str | Path) -> NDArray[np.float32]:
             arrays = {key: value for key, value in loadmat(place / f"{name}.mat").items() if key[0] != "_"}
             (samples,) = arrays.values()
             clip = np.asarray(samples, np.float64)[:, 1]
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError, IndexError, MatReadError) as error:
             raise DataError(
                 f"There is no electrode noise in {place}.",
                 why=f"{name}.mat: {error}",

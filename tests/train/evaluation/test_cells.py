@@ -206,3 +206,20 @@ def test_what_a_progress_line_says(store: WindowStore, tmp_path: Path) -> None:
         "three heart features, leave-one-subject-out, baseline 60 s, 10% of labels, seed 0, eegmat/S00"
     )
     assert isinstance(run_cell(cell_of(store, tmp_path)), Predictions)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch's, by name."""
+
+
+@pytest.mark.parametrize("error", [MemoryError("2 TB"), OutOfMemoryError("CUDA out of memory. Tried 2 GiB.")])
+def test_a_cell_too_large_for_the_memory_costs_that_cell_alone(
+    store: WindowStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def too_large(cell: Cell) -> None:
+        raise error
+
+    monkeypatch.setattr("edge_ecg_train.evaluation.cells.run_cell", too_large)
+    failure = compute(cell_of(store, tmp_path)).failure
+    assert failure is not None
+    assert "--jobs" in failure.remedy

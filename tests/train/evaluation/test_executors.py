@@ -154,4 +154,6 @@ def test_what_does_not_exist_is_a_sentence() -> None:
         make_executor("joblib", jobs=-1)
     with pytest.raises(UsageError, match="no device 'gpu'"):
         make_executor("joblib", devices=("gpu",))
+    with pytest.raises(UsageError, match="no GPU 99 here"):
+        make_executor("serial", devices=("99",))
     assert usable_cores() >= 1

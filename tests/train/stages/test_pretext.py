@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg_train.device import Execution, prepare_machine
+from edge_ecg_train.embeddings import encoder_sha256, trunk_of
 from edge_ecg_train.loop import Session
 from edge_ecg_train.networks import PretextNetwork
 from edge_ecg_train.pretext import PretextConfig, run_pretext
@@ -264,6 +266,39 @@ def test_a_compiled_step_is_the_same_step(tmp_path, store, monkeypatch):
     assert isinstance(compiled[-1], PretextNetwork)
     assert (entry["compiled"], entry["steps"]) == (True, 4)
     assert same(encoder(tmp_path / "plain"), encoder(tmp_path / "compiled"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("g++") is None, reason="torch.compile needs a C++ compiler (apt install g++)"
+)
+def test_compiled_bfloat16_learns_as_uncompiled(tmp_path, store):
+    """Not to the bit: the compiler rounds less often. Once it gave gradients that were no numbers."""
+    config = replace(TINY, dropout=0.0, evaluate_every=1)
+    losses = []
+    for compiled in (False, True):
+        execution = Execution("cpu", "bf16", 1, compile=compiled)
+        entry = run_pretext(
+            store.windows, store.subject, config, tmp_path / str(compiled), execution=execution
+        )
+        losses.append([one["loss"] for one in entry["history"]])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
+
+
+def test_a_training_that_diverges_says_so(tmp_path, store):
+    with pytest.raises(DataError, match="diverged: at step"):
+        run_pretext(store.windows, store.subject, replace(TINY, learning_rate=1e30), tmp_path, execution=FP32)
+
+
+def test_encoders_on_the_way_are_kept(tmp_path, store):
+    kept = replace(TINY, keep_steps=(2,))
+    run_pretext(store.windows, store.subject, kept, tmp_path / "kept", execution=FP32)
+    run_pretext(store.windows, store.subject, replace(TINY, steps=2), tmp_path / "two", execution=FP32)
+    run = {"run": str(tmp_path / "kept")}
+    two = trunk_of({"run": str(tmp_path / "two")}).state_dict()
+    for name, values in trunk_of({**run, "step": 2}).state_dict().items():
+        assert torch.equal(values, two[name])
+    assert encoder_sha256({**run, "step": 2}) != encoder_sha256(run)
 
 
 @pytest.mark.slow

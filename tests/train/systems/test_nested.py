@@ -131,6 +131,18 @@ def test_what_was_chosen_is_told_once_it_is_known(stress_data: TaskData) -> None
     assert facts["losses"] == pytest.approx(-np.log([0.6, 0.9]), abs=1e-4)
 
 
+def test_the_average_of_all_that_are_not_clearly_worse(stress_data: TaskData) -> None:
+    """The geometric mean of two sure answers, by hand; the third is clearly worse and has no say."""
+    candidates = (stub("bad", 0.51), stub("s", 0.7), stub("c", 0.99, 0.99, 0.4, 0.75))
+    nested = Nested(candidates, combine="average")
+    train = np.arange(len(stress_data))
+    said = nested.predict(stress_data, train, rows_of(stress_data, PEOPLE[:1]), None, 0)
+    assert nested.choose(stress_data, train, None, 0).members == (1, 2)
+    right, wrong = np.sqrt(0.7 * 0.99), np.sqrt(0.3 * 0.01)
+    labels = stress_data.labels[rows_of(stress_data, PEOPLE[:1])]
+    np.testing.assert_allclose(said[np.arange(len(said)), labels], right / (right + wrong))
+
+
 def test_one_person_leaves_nothing_to_choose_by(stress_data: TaskData) -> None:
     nested = Nested((stub("s", 0.1), stub("c", 0.9)))
     assert nested.choose(stress_data, rows_of(stress_data, PEOPLE[:1]), None, 0).index == 0

@@ -103,9 +103,23 @@ def compute(cell: Cell) -> Outcome:
             predictions = run_cell(cell)
         except EdgeEcgError as failure:
             return Outcome(cell.key, failure)
+        except MemoryError as error:
+            return Outcome(cell.key, _too_large(error))
+        except RuntimeError as error:  # of which a GPU's is a kind
+            if type(error).__name__ != "OutOfMemoryError":
+                raise
+            return Outcome(cell.key, _too_large(error))
         cell.result.parent.mkdir(parents=True, exist_ok=True)
         predictions.save(cell.result)
     return Outcome(cell.key)
+
+
+def _too_large(error: Exception) -> EdgeEcgError:
+    return DataError(
+        "The memory does not suffice.",
+        why=(str(error).splitlines() or [""])[0].split(". ")[0] + ".",
+        remedy="Compute fewer cells at once: --jobs.",
+    )
 
 
 def run_cell(cell: Cell) -> Predictions:

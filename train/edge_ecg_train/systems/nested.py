@@ -4,6 +4,9 @@ Candidates stand in the order from simple to complex. They are judged on people 
 people, and the simplest is taken that is not clearly worse than the best: by no more than one standard error
 of their difference over people. (The one-standard-error rule of Breiman et al., Classification and Regression
 Trees, 1984, with the standard error of the paired difference: people differ more than systems do.)
+
+Folds that choose differently answer on different scales, which costs where their answers are pooled. With
+``combine = "average"`` the log probabilities of all candidates within that standard error are averaged.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from scipy.special import softmax
 
 from edge_ecg.errors import UsageError
 
@@ -24,6 +28,7 @@ from ..recipe import make
 from .base import FloatArray, System, make_system, training_rows
 
 Measure = Literal["log-loss", "auc"]
+Combine = Literal["simplest", "average"]
 
 _DRAWS = 200
 _LEAST_PROBABILITY = 1e-6
@@ -36,7 +41,9 @@ class Choice:
     Attributes
     ----------
     index:
-        Of the candidate.
+        Of the simplest candidate that is not clearly worse than the best.
+    members:
+        Of all that are not.
     losses:
         Of each candidate on people left out, (candidates,): the mean log loss (classes count equally), or
         one minus the AUC.
@@ -46,6 +53,7 @@ class Choice:
     """
 
     index: int
+    members: tuple[int, ...]
     losses: tuple[float, ...]
     errors: tuple[float, ...]
 
@@ -56,6 +64,7 @@ class Nested:
 
     candidates: tuple[System, ...]
     measure: Measure = "log-loss"
+    combine: Combine = "simplest"
     folds: int = INNER_FOLDS
     _made: dict[Any, Choice] = field(default_factory=dict, repr=False)
 
@@ -67,7 +76,8 @@ class Nested:
     def config(self) -> dict[str, Any]:
         """Plain values."""
         tables = [one.config() for one in self.candidates]
-        return {"kind": "nested", "candidates": tables, "measure": self.measure, "folds": self.folds}
+        values = {"kind": "nested", "candidates": tables, "measure": self.measure, "folds": self.folds}
+        return values if self.combine == "simplest" else {**values, "combine": self.combine}
 
     @property
     def folds_together(self) -> bool:
@@ -78,8 +88,13 @@ class Nested:
         self, data: TaskData, train: Rows, test: Rows, baseline: PersonalBaseline | None, seed: int
     ) -> FloatArray:
         """See :meth:`.base.System.predict`."""
-        chosen = self.candidates[self.choose(data, train, baseline, seed).index]
-        return chosen.predict(data, train, test, baseline, seed)
+        choice = self.choose(data, train, baseline, seed)
+        members = choice.members if self.combine == "average" else (choice.index,)
+        said = [self.candidates[i].predict(data, train, test, baseline, seed) for i in members]
+        if len(said) == 1:
+            return said[0]
+        logs = np.mean([np.log(np.clip(one, _LEAST_PROBABILITY, 1.0)) for one in said], axis=0)
+        return np.asarray(softmax(logs, axis=1), np.float64)
 
     def facts(
         self, data: TaskData, train: Rows, baseline: PersonalBaseline | None, seed: int
@@ -89,6 +104,7 @@ class Nested:
         return {
             "chosen": self.candidates[choice.index].name,
             "index": choice.index,
+            "members": list(choice.members),
             "losses": [round(one, 4) for one in choice.losses],
             "errors": [round(one, 4) for one in choice.errors],
         }
@@ -113,7 +129,7 @@ class Nested:
 
     def _choose(self, data: TaskData, rows: Rows, baseline: PersonalBaseline | None, seed: int) -> Choice:
         folds = list(inner_folds(data.labels[rows], data.subject[rows], self.folds))
-        unknown = Choice(0, (np.nan,) * len(self.candidates), (np.nan,) * len(self.candidates))
+        unknown = Choice(0, (0,), (np.nan,) * len(self.candidates), (np.nan,) * len(self.candidates))
         if not folds:
             return unknown
         held_out = rows[np.concatenate([part for _, part in folds])]
@@ -126,11 +142,8 @@ class Nested:
         judge = _log_losses if self.measure == "log-loss" else _auc_losses
         losses, errors = judge(data, held_out, said)
         best = int(losses.argmin())
-        return Choice(
-            next(i for i, loss in enumerate(losses) if loss - losses[best] <= errors[i]),
-            tuple(losses.tolist()),
-            tuple(errors.tolist()),
-        )
+        members = tuple(i for i, loss in enumerate(losses) if loss - losses[best] <= errors[i])
+        return Choice(members[0], members, tuple(losses.tolist()), tuple(errors.tolist()))
 
 
 def _log_losses(data: TaskData, rows: Rows, said: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
@@ -159,7 +172,7 @@ def _auc_losses(data: TaskData, rows: Rows, said: list[FloatArray]) -> tuple[Flo
 
 
 def from_table(table: Mapping[str, Any]) -> Nested:
-    """Make one from ``candidates`` (tables, simple to complex), ``measure``, ``folds`` and ``encoder``.
+    """Make one from ``candidates`` (tables, simple to complex), fields of :class:`Nested` and ``encoder``.
 
     The encoder is that of every candidate that needs one and names none.
 
