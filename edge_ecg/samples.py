@@ -35,6 +35,13 @@ class SampleBlock:
         (n,) bool, True where the device itself reports an electrode off; None when it cannot tell.
     saturated:
         (n,) bool, True where the converter was at its limit; None when that is not known.
+    time_s:
+        (n,) float64, device time of each sample in seconds from the stream's first, strictly rising; given by
+        devices whose real rate differs from the nominal ``fs_hz`` (a Polar H10: 130 Hz ± 2 %). None where
+        samples lie at ``first_sample / fs_hz``.
+    acceleration_g:
+        (n, 3) float64, the latest reading of the device's accelerometer at each ECG sample, in g; NaN before
+        the first. None where there is none.
     arrived_s:
         Host clock (monotonic seconds) when the last byte of the block arrived; None for a file.
     """
@@ -45,6 +52,8 @@ class SampleBlock:
     gap_before: int = 0
     lead_off: BoolArray | None = None
     saturated: BoolArray | None = None
+    time_s: FloatArray | None = None
+    acceleration_g: FloatArray | None = None
     arrived_s: float | None = None
 
     def __len__(self) -> int:

@@ -148,6 +148,8 @@ class SessionSource:
                 event.gap_before,
                 event.lead_off,
                 event.saturated,
+                event.time_s,
+                event.acceleration_g,
                 arrived_s,
             )
             for event, arrived_s in events

@@ -37,6 +37,8 @@ class Samples:
     gap_before: int = 0
     lead_off: BoolArray | None = None
     saturated: BoolArray | None = None
+    time_s: FloatArray | None = None
+    acceleration_g: FloatArray | None = None
 
 
 Event = Ready | Samples
@@ -82,6 +84,11 @@ class Session(Protocol):
     @property
     def finished(self) -> bool:
         """Whether the stop is through."""
+        ...
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Return what was thrown away so far: ``bytes_skipped``, ``packets_rejected``, ``duplicates``, …"""
         ...
 
 

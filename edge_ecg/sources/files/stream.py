@@ -158,7 +158,7 @@ class FileSource:
             expected = run.end_sample
             if self._closed.is_set():
                 return
-            yield SampleBlock(run.ecg_mv, fs_hz, first, gap, run.lead_off, run.saturated, arrived_s)
+            yield SampleBlock(run.ecg_mv, fs_hz, first, gap, run.lead_off, run.saturated, arrived_s=arrived_s)
         if base is None and not self._closed.is_set():
             raise self._nothing()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,23 @@ from ..stream import FloatArray
 
 Signal = Callable[[float], Iterator[FloatArray]]
 """Sampling rate -> one lead in millivolts, in chunks; NaN where there is no sample. May end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a device writes in one go: a data packet, a line, a reply.
+
+    Attributes
+    ----------
+    data:
+        Its bytes.
+    samples:
+        ECG samples in it; 0 for what carries none.
+
+    """
+
+    data: bytes
+    samples: int = 0
 
 
 class Emulator(Protocol):
@@ -22,6 +40,10 @@ class Emulator(Protocol):
 
     def bytes_to_send(self, now_s: float) -> bytes:
         """Return what the device has sent up to now and was not returned before."""
+        ...
+
+    def units(self, now_s: float) -> list[Unit]:
+        """Return the same as ``bytes_to_send``, packet by packet; what was returned by one is not by the other."""
         ...
 
     @property
