@@ -73,6 +73,13 @@ class SampleBlock:
             return float(self.time_s[-1]) + 1.0 / self.fs_hz
         return (self.first_sample + len(self)) / self.fs_hz
 
+    @property
+    def last_s(self) -> float:
+        """Device time of the last sample, seconds; of a block that holds one."""
+        if self.time_s is not None:
+            return float(self.time_s[-1])
+        return (self.first_sample + len(self) - 1) / self.fs_hz
+
     def part(self, begin: int, end: int) -> SampleBlock:
         """Return samples ``begin`` to ``end`` and what belongs to them; the gap stays before the first."""
         begin, end = max(begin, 0), max(end, 0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..samples import SampleBlock
-from .losses import RECENT_S, Losses
+from .losses import RECENT_S, Losses, hole_before
 from .resample import MODEL_FS_HZ, check_rate
 from .segment import Segment, Window
 
@@ -24,6 +24,7 @@ BRIDGE_S = 0.040
 """A hole of at most so much time is drawn over; a longer one ends the windows before it."""
 
 _SETTLE_SAMPLES = round(SETTLE_S * MODEL_FS_HZ)
+_ROUNDING_S = 1e-9
 # Ticks may come as much later than their end as the resampler looks ahead.
 _LOSS_MEMORY_S = RECENT_S[-1] + 5.0
 
@@ -95,7 +96,8 @@ class WindowChain:
         self.hop_samples = hop_samples
         self.notch_hz = notch_hz
         self._expected: int | None = None
-        self._last_s = self._last_mv = 0.0
+        self._last_s: float | None = None
+        self._last_mv = 0.0
         self._next_end = WINDOW_SAMPLES
         self._losses = Losses(_LOSS_MEMORY_S)
         self._bridged = Losses(_LOSS_MEMORY_S)
@@ -122,8 +124,8 @@ class WindowChain:
         lost = block.gap_before
         if self._expected is not None:
             lost = max(lost, block.first_sample - self._expected)
-        first_s, step_s = self._hole(block, lost)
-        if self._segment is not None and lost and lost * step_s <= BRIDGE_S:
+        first_s, step_s = hole_before(block, lost, self._last_s)
+        if self._segment is not None and lost and lost * step_s <= BRIDGE_S + _ROUNDING_S:
             self._bridged.add(first_s, lost, step_s)
             self._segment.process(self._bridge(block, lost, first_s, step_s), bridged=True)
         elif self._segment is None or lost:
@@ -132,7 +134,7 @@ class WindowChain:
             self._segment = Segment(block, self.notch_hz)
         self._losses.add(first_s, lost, step_s)
         self._expected = block.first_sample + len(block)
-        self._last_s, self._last_mv = self._last_time(block), float(block.ecg_mv[-1])
+        self._last_s, self._last_mv = block.last_s, float(block.ecg_mv[-1])
         self._segment.process(block)
         return ticks + self._due(self._segment)
 
@@ -159,31 +161,19 @@ class WindowChain:
         if self._segment is not None and len(block):
             if self._segment.timed != (block.time_s is not None):
                 raise ValueError("some blocks of the stream have device times and others have none")
-            if block.time_s is not None and not block.time_s[0] > self._last_s:
+            if self._last_s is not None and block.time_s is not None and not block.start_s > self._last_s:
                 raise ValueError(f"device time {block.start_s:.3f} s came after {self._last_s:.3f} s")
-
-    def _hole(self, block: SampleBlock, lost: int) -> tuple[float, float]:
-        """Return when the first lost sample before a block was due, and the time from each to the next."""
-        if block.time_s is None:
-            return (block.first_sample - lost) / self.fs_hz, 1.0 / self.fs_hz
-        if self._segment is None:
-            return block.start_s - lost / self.fs_hz, 1.0 / self.fs_hz
-        step_s = (block.start_s - self._last_s) / (lost + 1)
-        return self._last_s + step_s, step_s
 
     def _bridge(self, block: SampleBlock, lost: int, first_s: float, step_s: float) -> SampleBlock:
         """Return the samples that are drawn into a hole, on a straight line."""
         share = np.arange(1, lost + 1) / (lost + 1)
+        times = first_s + step_s * np.arange(lost, dtype=np.float64)
         return SampleBlock(
             self._last_mv + share * (float(block.ecg_mv[0]) - self._last_mv),
             self.fs_hz,
             block.first_sample - lost,
-            time_s=None if block.time_s is None else first_s + step_s * np.arange(lost),
+            time_s=None if block.time_s is None else times,
         )
-
-    @staticmethod
-    def _last_time(block: SampleBlock) -> float:
-        return block.end_s - 1.0 / block.fs_hz if block.time_s is None else float(block.time_s[-1])
 
     def _due(self, segment: Segment) -> list[Tick]:
         ticks = []

@@ -54,6 +54,7 @@ class HostClock:
         self._begin_s: float | None = None
         self._end_s = -math.inf
         self._line: tuple[float, float] | None = None
+        self._credible = True
 
     def observe(self, device_s: float, arrived_s: float) -> None:
         """Take one block: device time just after its last sample, and when that arrived.
@@ -91,8 +92,11 @@ class HostClock:
 
     @property
     def slope(self) -> float | None:
-        """Host seconds per device second; None before ``MIN_SPAN_S``."""
-        return self._fit()[1] if self.span_s >= MIN_SPAN_S else None
+        """Host seconds per device second; None before ``MIN_SPAN_S`` or beyond a tenth from 1."""
+        if self.span_s < MIN_SPAN_S:
+            return None
+        slope = self._fit()[1]
+        return slope if self._credible else None
 
     def host_s(self, device_s: float) -> float | None:
         """Return the host's clock at a device time; None before anything was seen."""
@@ -108,7 +112,11 @@ class HostClock:
 
     def _fit(self) -> tuple[float, float]:
         if self._line is None:
-            self._line = lower_line(list(self._points), sloping=self.span_s >= MIN_SPAN_S)
+            self._line = lower_line(self._points, sloping=self.span_s >= MIN_SPAN_S)
+            self._credible = abs(self._line[1] - 1.0) <= _MAX_SKEW
+            if not self._credible:  # a recording that is played faster, say
+                last = self._points[-1]
+                self._line = last.host_s - last.device_s, 1.0
         return self._line
 
 
@@ -131,9 +139,8 @@ def lower_line(points: Sequence[tuple[float, float]], *, sloping: bool = True) -
         mean = sum(device_s - origin.device_s for device_s, _ in points) / len(points)
         after = next((i for i in range(1, len(hull)) if hull[i][0] >= mean), len(hull) - 1)
         (x0, y0), (x1, y1) = hull[after - 1], hull[after]
-        slope = (y1 - y0) / (x1 - x0)
-        if abs(slope) <= _MAX_SKEW:
-            a, b = y0 - slope * x0, slope
+        b = (y1 - y0) / (x1 - x0)
+        a = y0 - b * x0
     return origin.host_s + a - (1.0 + b) * origin.device_s, 1.0 + b
 
 

@@ -6,6 +6,8 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+from ..samples import SampleBlock
+
 RECENT_S = (10.0, 60.0)
 """The stretches that records report beside the whole session."""
 
@@ -64,6 +66,17 @@ class Losses:
     def last(self, seconds: float, now_s: float) -> int:
         """Return how many were lost in the ``seconds`` before a device time."""
         return self.between(now_s - seconds, now_s)
+
+
+def hole_before(block: SampleBlock, lost: int, last_s: float | None) -> tuple[float, float]:
+    """Return when the first of the samples lost before a block was due, and the time from each to the next.
+
+    ``last_s`` is the device time of the last sample before the hole, None where there was none.
+    """
+    if block.time_s is None or last_s is None:
+        return block.start_s - lost / block.fs_hz, 1.0 / block.fs_hz
+    step_s = (block.start_s - last_s) / (lost + 1)
+    return last_s + step_s, step_s
 
 
 def _before(loss: _Loss, time_s: float) -> int:
