@@ -95,7 +95,7 @@ def test_a_text_board_on_a_pty(serve: Callable) -> None:
 )
 def test_unplugged_in_mid_run(serve: Callable, device: Emulator, kind: str) -> None:
     host = serve(device, speed=4.0)
-    source = open_source(host.port, device=kind)
+    source = open_source(f"{host.port}?reconnect=no", device=kind)
     items = []
     with source, pytest.raises(DeviceError, match="was unplugged or its link was lost"):  # noqa: PT012
         for item in source:
@@ -113,7 +113,8 @@ def test_a_recording_that_ends_is_read_to_its_last_sample(serve: Callable) -> No
 
     host = serve(Shimmer3Emulator(ten_seconds), speed=10.0)
     count = 0
-    with open_source(host.port, device="shimmer3") as source, pytest.raises(DeviceError):  # noqa: PT012
+    address = f"{host.port}?reconnect=no"
+    with open_source(address, device="shimmer3") as source, pytest.raises(DeviceError):  # noqa: PT012
         for item in source:
             count += len(item) if isinstance(item, SampleBlock) else 0
     assert count == 2560
@@ -168,7 +169,8 @@ def test_five_seconds_of_silence_on_the_injected_clock(serve: Callable) -> None:
 
     device, clock = FallsSilent(ECG), LeapingClock()
     clock.step_s = 0.02
-    with open_source(serve(device).port, device="shimmer3", clock=clock) as source:
+    address = f"{serve(device).port}?reconnect=no"
+    with open_source(address, device="shimmer3", clock=clock) as source:
         items = iter(source)
         next(items)
         assert isinstance(next(items), SampleBlock)
@@ -248,6 +250,7 @@ def test_other_faults_of_opening(code: int, what: str) -> None:
         ("/dev/ttyUSB77?rate=256", "text", "unknown option 'rate'"),
         ("/dev/ttyUSB77?unit=kg", "text", "unit=kg"),
         ("/dev/ttyUSB77?baud=fast", None, "baud=fast"),
+        ("/dev/ttyUSB77?reconnect=perhaps", None, "reconnect=perhaps"),
         ("/dev/ttyUSB77", "cyton", "no device kind 'cyton'"),
     ],
 )
