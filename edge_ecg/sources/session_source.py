@@ -136,18 +136,19 @@ class SessionSource:
 
     def _read(self) -> None:
         try:
-            self._opened.set_result(self._acquisition.open())
-            for item in self._acquisition.items():
-                self._queue.put(item)
-        except BaseException as error:
+            try:
+                self._opened.set_result(self._acquisition.open())
+                for item in self._acquisition.items():
+                    self._queue.put(item)
+            finally:
+                self._acquisition.shut()
+        except BaseException as error:  # whatever it is, it is the consumer's to see
             if self._opened.done():
                 self._queue.end(error)
             else:
                 self._opened.set_exception(error)
         else:
             self._queue.end()
-        finally:
-            self._acquisition.shut()
 
     def _wait_until_open(self) -> SourceInfo:
         while True:

@@ -44,6 +44,7 @@ class Timeline:
         self._interrupted = False
         self._offset = 0
         self._offset_s = 0.0
+        self._rounded_off = 0.0
         self._first: _Place | None = None
         self._last: _Place | None = None
         self._last_now_s = 0.0
@@ -127,7 +128,10 @@ class Timeline:
         if by_device is not None:
             elapsed_s = by_device
         # After an interruption nothing proves that no sample is missing: one at least is.
-        lost = max(round(elapsed_s * self._rate_hz()) - 1, 1)
+        steps = elapsed_s * self._rate_hz() + self._rounded_off
+        lost = max(round(steps) - 1, 1)
+        # What is rounded off is made good the next time, so that it does not add up.
+        self._rounded_off = min(max(steps - round(steps), -0.5), 0.5)
         self._offset = self._last.number + 1 + lost - samples[0].first_sample
         self._offset_s = self._last.time_s + max(elapsed_s, 2.0 / self._fs_hz) - first_s
         self._interrupted = False

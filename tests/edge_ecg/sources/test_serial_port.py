@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,6 +106,32 @@ def test_unplugged_in_mid_run(serve: Callable, device: Emulator, kind: str) -> N
     assert items[-1].event == "lost"
     assert sum(len(item) for item in items if isinstance(item, SampleBlock)) > 200
     assert not Path(host.port).is_symlink()
+
+
+def test_a_port_that_was_unplugged_is_opened_again_when_it_reappears(serve: Callable) -> None:
+    """Behind the same name, as udev gives it: the same session, with the gap marked by the device's clock."""
+    begun_s = time.monotonic()
+    first = serve(Shimmer3Emulator(ECG, unplug_after_s=1.5), name="by-id")
+    items: list[SampleBlock | SourceEvent] = []
+    with open_source(first.port, device="shimmer3") as source:
+        for item in source:
+            items.append(item)
+            if isinstance(item, SourceEvent) and item.event == "lost":
+                # The same Shimmer: its counter ran on while it was away.
+                counter = round((time.monotonic() - begun_s) * 32768)
+                device = Shimmer3Emulator(ECG, counter=counter)
+                serve(device, name="by-id")
+            if isinstance(item, SampleBlock) and item.gap_before and item.end_s > 2.0:
+                break
+        took_s = time.monotonic() - begun_s
+        assert source.counters["reconnects"] == 1
+    happened = [item.event for item in items if isinstance(item, SourceEvent)]
+    assert [event for event in happened if event != "lost"] == ["connected", "reconnected", "gap"]
+    last = items[-1]
+    assert isinstance(last, SampleBlock)
+    assert 1.0 < last.gap_before / 256.0 < took_s
+    assert last.end_s == pytest.approx(took_s, abs=1.0)
+    assert not device.streaming
 
 
 def test_a_recording_that_ends_is_read_to_its_last_sample(serve: Callable) -> None:
@@ -262,7 +289,6 @@ def test_wrong_usage_is_found_before_the_port_is_touched(address: str, device: s
 def test_over_tcp() -> None:
     """socket:// to a relay that hands bytes between a TCP client and the virtual device."""
     import socket
-    import time
 
     device = Shimmer3Emulator(ECG)
     begin = time.monotonic()
