@@ -169,7 +169,7 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """Something that happened between two windows: connected, lost, reconnected, gap or marker."""
+    """Something that happened between two windows: connected, lost, reconnected, gap, rate or marker."""
 
     event: str
     time: datetime
@@ -197,6 +197,9 @@ class EndRecord:
         Device samples lost in the whole session, and in its last ten seconds and minute.
     measured_fs_hz:
         Samples a second by the host's clock, where a minute or more could be counted; else None.
+    counters:
+        What the source threw away on the way, by kind (damaged packets, skipped bytes, duplicates), how many
+        samples a slow reader cost, and how often the device was connected again.
 
     """
 
@@ -207,6 +210,7 @@ class EndRecord:
     lost_10s: int = 0
     lost_60s: int = 0
     measured_fs_hz: float | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the record as plain JSON values."""
@@ -219,6 +223,7 @@ class EndRecord:
             "lost_10s": self.lost_10s,
             "lost_60s": self.lost_60s,
             "measured_fs_hz": _rounded(self.measured_fs_hz, 3),
+            "counters": dict(self.counters),
         }
 
 

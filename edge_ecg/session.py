@@ -18,6 +18,7 @@ from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
 from .samples import SampleBlock, SourceEvent
 from .signal.clock import HostClock
 from .signal.losses import RECENT_S, Losses, hole_before
+from .signal.rate import RateWatch
 from .sources import Address, Source, open_source
 
 MARKER = "marker"
@@ -90,7 +91,6 @@ class Session:
         self._recorder = recorder
         self._wall_clock = wall_clock
         info = source.info
-        self._fs_hz = info.fs_hz
         self._duration_s = duration_s
         self._full = False
         self._next_sample: int | None = None
@@ -109,6 +109,7 @@ class Session:
                 wall_clock=wall_clock,
             )
         self._host_clock = HostClock() if self._pipeline is None else self._pipeline.host_clock
+        self._rate = RateWatch(info.fs_hz, self._host_clock)
 
     def __iter__(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         for record in self._records():
@@ -128,7 +129,8 @@ class Session:
             reason=reason or self.reason,
             lost_10s=within_10s,
             lost_60s=within_60s,
-            measured_fs_hz=self._host_clock.rate_hz(self._fs_hz),
+            measured_fs_hz=self._rate.measured_hz,
+            counters=getattr(self._source, "counters", {}),
         )
 
     @property
@@ -184,6 +186,10 @@ class Session:
             self._host_clock.observe(block.end_s, block.arrived_s)
         if self._recorder is not None:
             self._recorder.write(block)
+        measured_hz = self._rate.observe(block)
+        if measured_hz is not None:
+            detail = {"fs_hz": round(block.fs_hz, 3), "measured_fs_hz": round(measured_hz, 3)}
+            yield EventRecord("rate", self._wall_clock(), block.end_s, detail)
         if self._pipeline is not None:
             yield from self._pipeline.push(block)
 

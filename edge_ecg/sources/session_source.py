@@ -122,6 +122,8 @@ class SessionSource:
             self._acquisition.shut()
         elif self._reader is not threading.current_thread():
             self._reader.join(_CLOSE_S)
+            if self._reader.is_alive():
+                return
         atexit.unregister(self.close)
 
     def __enter__(self) -> Self:

@@ -228,3 +228,25 @@ def test_a_window_with_too_much_drawn_in_is_withheld(
     ]
     assert all(record.withheld == ("gap",) for record in decisions[2:])
     assert decisions[-1].bridged_samples == 90
+
+
+def test_a_rate_that_was_counted_wrong_is_told(heart: Heart, list_source: ListSource) -> None:
+    ecg_mv = heart(120, 250.0)
+    blocks = [
+        SampleBlock(ecg_mv[at : at + 50], 250.0, at, arrived_s=(at + 50) / 245.0)
+        for at in range(0, len(ecg_mv), 50)
+    ]
+    session = Session(list_source(blocks, 250.0), None)
+    (told,) = [record for record in session if isinstance(record, EventRecord)]
+    assert told.event == "rate"
+    assert told.detail["fs_hz"] == 250.0
+    assert told.detail["measured_fs_hz"] == pytest.approx(245.0, abs=0.01)
+    assert session.end().measured_fs_hz == pytest.approx(245.0, abs=0.01)
+
+
+def test_the_end_says_what_was_thrown_away(heart: Heart, list_source: ListSource) -> None:
+    source = list_source([SampleBlock(heart(2, 256.0), 256.0, 0)], 256.0)
+    source.counters = {"packets_rejected": 3, "reconnects": 1}
+    session = Session(source, None)
+    list(session)
+    assert session.end().to_json()["counters"] == {"packets_rejected": 3, "reconnects": 1}

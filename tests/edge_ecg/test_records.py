@@ -93,7 +93,7 @@ def test_event_carries_its_detail_beside_the_common_keys() -> None:
 def test_end_is_the_line_of_the_interface() -> None:
     assert json.dumps(EndRecord(50, 10, 0, "duration").to_json()) == (
         '{"type": "end", "decisions": 50, "withheld": 10, "lost_samples": 0, "reason": "duration", '
-        '"lost_10s": 0, "lost_60s": 0, "measured_fs_hz": null}'
+        '"lost_10s": 0, "lost_60s": 0, "measured_fs_hz": null, "counters": {}}'
     )
 
 
