@@ -66,7 +66,8 @@ class Acquisition:
     @property
     def counters(self) -> Mapping[str, int]:
         """What all connections threw away so far."""
-        return dict(self._past + Counter(self._connection.counters))
+        present = self._connection.counters
+        return {name: self._past[name] + present.get(name, 0) for name in {**self._past, **present}}
 
     def open(self) -> SourceInfo:
         """Set the device up and return what it says of itself.

@@ -17,7 +17,7 @@ from edge_ecg.errors import DataError
 from edge_ecg.model import Model
 from edge_ecg.recorder import Recorder
 from edge_ecg.records import DecisionRecord, EndRecord, EventRecord, Record
-from edge_ecg.samples import SampleBlock
+from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.session import Session
 from edge_ecg.sources import Address, open_source
 
@@ -107,6 +107,22 @@ def test_a_recording_played_from_its_middle_begins_at_zero(
     assert blocks[0].first_sample == 0
     assert blocks[0].start_s == 0.0
     assert blocks[-1].end_s == pytest.approx(30.0 - 1300 / REAL_HZ, abs=2 / FS_HZ)
+
+
+def test_marks_and_times_count_from_the_first_sample_that_the_file_holds(
+    heart: Heart, list_source: ListSource, tmp_path: Path
+) -> None:
+    blocks = timed_blocks(heart(20, REAL_HZ))[5:]
+    marker = SourceEvent("marker", 12.0, {"text": "coffee"})
+    live = recorded(list_source([*blocks[:20], marker, *blocks[20:]], FS_HZ), None, tmp_path / "kept.csv")
+    with open_source(Address("file", str(tmp_path / "kept.csv"), {"speed": "max"})) as source:
+        items = list(source)
+    (mark,) = [item for item in items if isinstance(item, SourceEvent)]
+    assert mark.at_s == pytest.approx(12.0 - blocks[0].start_s, abs=1e-6)
+    first, *_, last = (item for item in items if isinstance(item, SampleBlock))
+    assert (first.start_s, first.first_sample) == (0.0, 0)
+    assert last.end_s == pytest.approx(blocks[-1].end_s - blocks[0].start_s)
+    assert isinstance(live[-1], EndRecord)
 
 
 def test_device_times_that_fall_back_are_a_damaged_recording(

@@ -88,6 +88,7 @@ class TextRecording:
         reader = RowReader(self._path, self._layout, indexes)
         place = {column: position for position, column in enumerate(indexes)}
         numbering = _Numbering(self._time)
+        begin_s: float | None = None
         for first_line, lines in batches(self._path, self._layout.first_row):
             table = reader.read(first_line, lines)
             if not len(table):
@@ -100,6 +101,10 @@ class TextRecording:
             ecg_mv = table[:, 0] * self._mv_per_unit + self._offset_mv
             lead_off, saturated = column(self._columns.lead_off), column(self._columns.saturated)
             time_s = column(self._columns.device_time)
+            if time_s is not None:
+                # From the first row on, as samples and marks are counted.
+                begin_s = float(time_s[0]) if begin_s is None else begin_s
+                time_s = time_s - begin_s
             axes = [place[index] for index in self._columns.acceleration]
             for run in contiguous_runs(numbers):
                 yield Chunk(

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ecg.errors import DeviceError, UsageError
+from edge_ecg.records import EventRecord
 from edge_ecg.samples import SampleBlock, SourceEvent
+from edge_ecg.session import Session
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.reconnect import LONGEST_DELAY_S, SILENCE_S, BackOff, wants_reconnect
 from edge_ecg.sources.session_source import SessionSource
@@ -249,6 +251,23 @@ def test_any_run_of_interruptions_leaves_one_stream(
         at = block.first_sample + len(block)
     assert link.open_transports == 0
     assert not emulator.streaming
+
+
+def test_a_session_goes_on_through_interruptions_and_accounts_for_them() -> None:
+    link = shimmer_link(away=[(10.0, 13.0), (30.0, 50.0)], silent=[(70.0, 75.0)])
+    with opened(link) as source:
+        session = Session(source, None, duration_s=100.0)
+        records = list(session)
+    end = session.end()
+    assert end.reason == "duration"
+    happened = [record.event for record in records if isinstance(record, EventRecord)]
+    assert [event for event in happened if event != "lost"] == ["connected"] + ["reconnected", "gap"] * 3
+    gaps = [r.detail for r in records if isinstance(r, EventRecord) and r.event == "gap"]
+    assert {gap["reason"] for gap in gaps} == {"reconnect"}
+    assert end.lost_samples == sum(int(gap["lost_samples"]) for gap in gaps)
+    assert 28.0 < end.lost_samples / FS_HZ < 45.0
+    assert end.counters["reconnects"] == 3
+    assert end.counters["samples_dropped"] == 0
 
 
 def test_the_option_of_an_address() -> None:
