@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,13 @@ from .model import Model
 from .profile import Profile
 from .records import DecisionRecord, TaskDecision
 from .samples import SampleBlock
-from .signal.chain import WINDOW_SAMPLES, Tick, Window, WindowChain
+from .signal.chain import WINDOW_SAMPLES, Tick, WindowChain
+from .signal.clock import HostClock
 from .signal.iir import HIGH_PASS_HZ
 from .signal.normalise import TRIM, CalibratedNormaliser
 from .signal.quality import Quality, Reason, assess
 from .signal.resample import MODEL_FS_HZ
+from .signal.segment import Window
 
 Clock = Callable[[], float]
 WallClock = Callable[[], datetime]
@@ -56,7 +58,12 @@ class Pipeline:
     clock:
         Monotonic seconds, the clock of ``SampleBlock.arrived_s``.
     wall_clock:
-        The moment that a record carries.
+        Now; a record carries the moment at which its window ended, by what is known of the device's clock.
+
+    Attributes
+    ----------
+    host_clock:
+        What is known of the device's clock by what arrived.
 
     Raises
     ------
@@ -86,6 +93,7 @@ class Pipeline:
         self._seq = 0
         self._clock = clock
         self._wall_clock = wall_clock
+        self.host_clock = HostClock()
         self._calibrated_to_s = 0.0
         if profile is not None:
             profile.require_fit(model, notch_hz)
@@ -109,7 +117,10 @@ class Pipeline:
             When the block has another rate than the stream, goes back in time, or is not finite.
 
         """
-        return [self._record(tick) for tick in self._chain.push(block)]
+        ticks = self._chain.push(block)
+        if block.arrived_s is not None and len(block):
+            self.host_clock.observe(block.end_s, block.arrived_s)
+        return [self._record(tick) for tick in ticks]
 
     def flush(self) -> list[DecisionRecord]:
         """Return the records of windows that were only waiting for the resampler; the stream has ended."""
@@ -135,7 +146,7 @@ class Pipeline:
             seq=seq,
             start_s=tick.start_s,
             end_s=tick.end_s,
-            time=self._wall_clock(),
+            time=self._ended(tick),
             decision=decision,
             withheld=withheld,
             quality=0.0 if quality is None else quality.score,
@@ -143,7 +154,17 @@ class Pipeline:
             lost_samples=tick.lost_samples,
             inference_ms=inference_ms,
             latency_ms=None if arrived is None else 1e3 * (self._clock() - arrived),
+            lost_60s=tick.lost_60s,
+            lost_session=tick.lost_total,
+            bridged_samples=tick.bridged_samples,
         )
+
+    def _ended(self, tick: Tick) -> datetime:
+        """Return when the tick's ten seconds were over, by the wall clock; never later than now."""
+        now, host_s = self._wall_clock(), self.host_clock.host_s(tick.end_s)
+        if host_s is None:
+            return now
+        return now - timedelta(seconds=max(self._clock() - host_s, 0.0))
 
     def _infer(self, window: Window) -> dict[str, NDArray[np.float32]]:
         if window.start_s >= self._calibrated_to_s:

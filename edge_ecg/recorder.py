@@ -1,9 +1,9 @@
 """``--record``: a stream kept as a text file that ``file:`` reads back to the same samples, bit for bit.
 
 Lines beginning with ``#`` say what it is, then comes CSV: the device's sample number (a jump is a gap),
-millivolts with all their digits, and the device's own flags where it has them. The file is a valid recording
-after every line, so a crash or a pulled plug costs at most the last second. Marks go to a second file beside
-it (:mod:`edge_ecg.marks`), which is there only when something was marked.
+millivolts with all their digits and, where the device has them, its flags, its time and its accelerometer.
+The file is a valid recording after every line, so a crash or a pulled plug costs at most the last second.
+Marks go to a second file beside it (:mod:`edge_ecg.marks`), which is there only when something was marked.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-import numpy as np
-
 from .errors import DataError
 from .marks import HEADER, mark_line, marks_path
 from .samples import SampleBlock, SourceInfo
 
 FIRST_LINE = "# edge-ecg recording"
+TIME = "time_s"
+ACCELERATION = ("acc_x_g", "acc_y_g", "acc_z_g")
 _FLUSH_S = 1.0
+_MISSING = dict.fromkeys((TIME, *ACCELERATION), "nan")
 
 
 class Recorder:
@@ -42,7 +43,7 @@ class Recorder:
         self.samples = 0
         self._clock = clock
         self._flushed_s = clock()
-        self._flags: tuple[str, ...] | None = None
+        self._columns: tuple[str, ...] | None = None
         self._first_s: float | None = None
         self._marks: TextIO | None = None
         if marks_path(self.path).exists():
@@ -64,15 +65,14 @@ class Recorder:
         """Append one block; it is on its way to the disk within a second."""
         if self._first_s is None:
             self._first_s = block.start_s
-        columns = {"lead_off": block.lead_off, "saturated": block.saturated}
-        if self._flags is None:
-            self._flags = tuple(name for name, flags in columns.items() if flags is not None)
-            self._write(",".join(("sample", "ecg_mv", *self._flags)) + "\n")
+        columns = _columns_of(block)
+        if self._columns is None:
+            self._columns = tuple(columns)
+            self._write(",".join(("sample", "ecg_mv", *self._columns)) + "\n")
         numbers = range(block.first_sample, block.first_sample + len(block))
-        none = np.zeros(len(block), dtype=np.bool_)
-        flags = [columns[name] for name in self._flags]
-        flag_values = [(none if values is None else values).astype(int).tolist() for values in flags]
-        rows = zip(numbers, map(repr, block.ecg_mv.tolist()), *flag_values, strict=True)
+        # What this block lacks and others had is not set (flags) or not known.
+        values = [columns.get(name) or [_MISSING.get(name, "0")] * len(block) for name in self._columns]
+        rows = zip(numbers, map(repr, block.ecg_mv.tolist()), *values, strict=True)
         self._write("".join(",".join(map(str, row)) + "\n" for row in rows))
         self.samples += len(block)
         now = self._clock()
@@ -151,3 +151,18 @@ class Recorder:
             why=f"{error.strerror or error}.",
             remedy="Give --record a path in a folder that you may write to, on a disk with room.",
         )
+
+
+def _columns_of(block: SampleBlock) -> dict[str, list[str]]:
+    """Return what a block carries beside its samples, as the text of each column."""
+    columns = {
+        name: list(map(str, flags.astype(int).tolist()))
+        for name, flags in (("lead_off", block.lead_off), ("saturated", block.saturated))
+        if flags is not None
+    }
+    if block.time_s is not None:
+        columns[TIME] = list(map(repr, block.time_s.tolist()))
+    if block.acceleration_g is not None:
+        for name, axis in zip(ACCELERATION, block.acceleration_g.T, strict=True):
+            columns[name] = list(map(repr, axis.tolist()))
+    return columns

@@ -101,7 +101,8 @@ class DecisionRecord:
     start_s, end_s:
         The window in device time, seconds from the stream's first sample.
     time:
-        UTC moment at which the record was made.
+        UTC moment at which the window ended, by the line that ties the device's clock to the host's; the
+        moment of the record for a file that is read as fast as possible.
     decision:
         Answer by task (None for a task whose confidence is too low), or None when there is no answer at all.
     withheld:
@@ -110,8 +111,10 @@ class DecisionRecord:
         0 (nothing to stand on) to 1.
     heart_rate_bpm:
         None where the signal is not good enough to tell.
-    lost_samples:
-        Device samples lost within the window.
+    lost_samples, lost_60s, lost_session:
+        Device samples lost within the window, in the minute before its end, and since the stream's first.
+    bridged_samples:
+        Those of ``lost_samples`` that were drawn over, because their hole was no longer than 40 ms.
     inference_ms:
         Encoder and heads; None when they did not run.
     latency_ms:
@@ -130,6 +133,14 @@ class DecisionRecord:
     lost_samples: int
     inference_ms: float | None
     latency_ms: float | None
+    lost_60s: int = 0
+    lost_session: int = 0
+    bridged_samples: int = 0
+
+    @property
+    def lost_10s(self) -> int:
+        """Device samples lost in the ten seconds before the window's end: the window's own."""
+        return self.lost_samples
 
     def to_json(self) -> Json:
         """Return the record as plain JSON values."""
@@ -149,12 +160,16 @@ class DecisionRecord:
             "lost_samples": self.lost_samples,
             "inference_ms": _rounded(self.inference_ms, 2),
             "latency_ms": _rounded(self.latency_ms, 1),
+            "lost_10s": self.lost_10s,
+            "lost_60s": self.lost_60s,
+            "lost_session": self.lost_session,
+            "bridged_samples": self.bridged_samples,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """Something that happened between two windows: connected, lost, reconnected, gap or marker."""
+    """Something that happened between two windows: connected, lost, reconnected, gap, rate or marker."""
 
     event: str
     time: datetime
@@ -174,12 +189,28 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True)
 class EndRecord:
-    """The session's totals: windows decided, windows withheld, device samples lost, and why it ended."""
+    """The session's totals: windows decided, windows withheld, device samples lost, and why it ended.
+
+    Attributes
+    ----------
+    lost_samples, lost_10s, lost_60s:
+        Device samples lost in the whole session, and in its last ten seconds and minute.
+    measured_fs_hz:
+        Samples a second by the host's clock, where a minute or more could be counted; else None.
+    counters:
+        What the source threw away on the way, by kind (damaged packets, skipped bytes, duplicates), how many
+        samples a slow reader cost, and how often the device was connected again.
+
+    """
 
     decisions: int
     withheld: int
     lost_samples: int
     reason: str
+    lost_10s: int = 0
+    lost_60s: int = 0
+    measured_fs_hz: float | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> Json:
         """Return the record as plain JSON values."""
@@ -189,6 +220,10 @@ class EndRecord:
             "withheld": self.withheld,
             "lost_samples": self.lost_samples,
             "reason": self.reason,
+            "lost_10s": self.lost_10s,
+            "lost_60s": self.lost_60s,
+            "measured_fs_hz": _rounded(self.measured_fs_hz, 3),
+            "counters": dict(self.counters),
         }
 
 

@@ -8,7 +8,7 @@ time from the stream's first sample and goes on counting through a gap.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,12 +62,37 @@ class SampleBlock:
     @property
     def start_s(self) -> float:
         """Device time of the first sample, seconds."""
+        if self.time_s is not None and len(self):
+            return float(self.time_s[0])
         return self.first_sample / self.fs_hz
 
     @property
     def end_s(self) -> float:
         """Device time just after the last sample, seconds."""
+        if self.time_s is not None and len(self):
+            return float(self.time_s[-1]) + 1.0 / self.fs_hz
         return (self.first_sample + len(self)) / self.fs_hz
+
+    @property
+    def last_s(self) -> float:
+        """Device time of the last sample, seconds; of a block that holds one."""
+        if self.time_s is not None:
+            return float(self.time_s[-1])
+        return (self.first_sample + len(self) - 1) / self.fs_hz
+
+    def part(self, begin: int, end: int) -> SampleBlock:
+        """Return samples ``begin`` to ``end`` and what belongs to them; the gap stays before the first."""
+        begin, end = max(begin, 0), max(end, 0)
+        return replace(
+            self,
+            ecg_mv=self.ecg_mv[begin:end],
+            first_sample=self.first_sample + begin,
+            gap_before=0 if begin else self.gap_before,
+            lead_off=None if self.lead_off is None else self.lead_off[begin:end],
+            saturated=None if self.saturated is None else self.saturated[begin:end],
+            time_s=None if self.time_s is None else self.time_s[begin:end],
+            acceleration_g=None if self.acceleration_g is None else self.acceleration_g[begin:end],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +100,7 @@ class SourceEvent:
     """Something that happened to the source between two blocks.
 
     ``event`` is one of ``connected``, ``gap``, ``lost``, ``reconnected``, ``ended``, ``marker``;
-    ``detail`` holds plain JSON values (for a gap: ``lost_samples``).
+    ``detail`` holds plain JSON values (for a gap: ``lost_samples`` and, where it is known, the ``reason``).
     """
 
     event: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
+
+import numpy as np
 
 from .deciding import context_by_task
 from .errors import EdgeEcgError
@@ -14,7 +15,10 @@ from .model import Model
 from .pipeline import Pipeline, utc_now
 from .profile import Profile
 from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
-from .samples import BoolArray, SampleBlock, SourceEvent
+from .samples import SampleBlock, SourceEvent
+from .signal.clock import HostClock
+from .signal.losses import RECENT_S, Losses, hole_before
+from .signal.rate import RateWatch
 from .sources import Address, Source, open_source
 
 MARKER = "marker"
@@ -53,8 +57,6 @@ class Session:
     ----------
     decisions, withheld:
         Windows so far with and without a decision.
-    lost_samples:
-        Device samples lost so far.
     device_s:
         Device time so far.
     reason:
@@ -79,8 +81,8 @@ class Session:
         self.reason = "source ended"
         self.decisions = 0
         self.withheld = 0
-        self.lost_samples = 0
         self.device_s = 0.0
+        self._losses = Losses(RECENT_S[-1])
         self._source = source
         self._model = model
         self._hop_s = hop_s
@@ -89,8 +91,10 @@ class Session:
         self._recorder = recorder
         self._wall_clock = wall_clock
         info = source.info
-        self._limit = None if duration_s is None else round(duration_s * info.fs_hz)
+        self._duration_s = duration_s
+        self._full = False
         self._next_sample: int | None = None
+        self._last_s: float | None = None
         self._last_event = ""
         self._pipeline: Pipeline | None = None
         if model is not None:
@@ -104,6 +108,8 @@ class Session:
                 clock=clock,
                 wall_clock=wall_clock,
             )
+        self._host_clock = HostClock() if self._pipeline is None else self._pipeline.host_clock
+        self._rate = RateWatch(info.fs_hz, self._host_clock)
 
     def __iter__(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         for record in self._records():
@@ -115,7 +121,22 @@ class Session:
 
     def end(self, reason: str | None = None) -> EndRecord:
         """Return the totals; ``reason`` where the session did not end by itself (``interrupted``)."""
-        return EndRecord(self.decisions, self.withheld, self.lost_samples, reason or self.reason)
+        within_10s, within_60s = (self._losses.last(seconds, self.device_s) for seconds in RECENT_S)
+        return EndRecord(
+            decisions=self.decisions,
+            withheld=self.withheld,
+            lost_samples=self.lost_samples,
+            reason=reason or self.reason,
+            lost_10s=within_10s,
+            lost_60s=within_60s,
+            measured_fs_hz=self._rate.measured_hz,
+            counters=getattr(self._source, "counters", {}),
+        )
+
+    @property
+    def lost_samples(self) -> int:
+        """Device samples lost so far."""
+        return self._losses.total
 
     def _records(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         info, model = self._source.info, self._model
@@ -138,7 +159,7 @@ class Session:
                     yield EventRecord(item.event, self._wall_clock(), item.at_s, item.detail)
                 else:
                     yield from self._take(item)
-                    if self._limit is not None and (self._next_sample or 0) >= self._limit:
+                    if self._full:
                         self.reason = "duration"
                         break
         except EdgeEcgError as error:
@@ -150,22 +171,39 @@ class Session:
         yield from self._flush()
 
     def _take(self, block: SampleBlock) -> Iterator[EventRecord | DecisionRecord]:
-        if self._limit is not None:
-            block = _head(block, self._limit - block.first_sample)
+        block = self._within_duration(block)
         if not len(block):
-            self._next_sample = max(self._next_sample or 0, block.first_sample)
             return
         lost = self._lost_before(block)
         if lost and self._last_event != "gap":
             yield EventRecord("gap", self._wall_clock(), block.start_s, {"lost_samples": lost})
         self._last_event = ""
-        self.lost_samples += lost
+        first_s, step_s = hole_before(block, lost, self._last_s)
+        self._losses.add(first_s, lost, step_s)
         self._next_sample = block.first_sample + len(block)
-        self.device_s = block.end_s
+        self._last_s, self.device_s = block.last_s, block.end_s
+        if self._pipeline is None and block.arrived_s is not None:
+            self._host_clock.observe(block.end_s, block.arrived_s)
         if self._recorder is not None:
             self._recorder.write(block)
+        measured_hz = self._rate.observe(block)
+        if measured_hz is not None:
+            detail = {"fs_hz": round(block.fs_hz, 3), "measured_fs_hz": round(measured_hz, 3)}
+            yield EventRecord("rate", self._wall_clock(), block.end_s, detail)
         if self._pipeline is not None:
             yield from self._pipeline.push(block)
+
+    def _within_duration(self, block: SampleBlock) -> SampleBlock:
+        """Return what of a block lies within the session's duration, and note when that is over."""
+        if self._duration_s is None:
+            return block
+        if block.time_s is None:
+            count = round(self._duration_s * block.fs_hz) - block.first_sample
+            self._full = count <= len(block)
+        else:
+            count = int(np.searchsorted(block.time_s, self._duration_s, side="left"))
+            self._full = count < len(block) or block.end_s >= self._duration_s
+        return block.part(0, count)
 
     def _keep(self, event: SourceEvent) -> None:
         if self._recorder is not None and event.event == MARKER:
@@ -244,17 +282,3 @@ def decide(
     finally:
         if owned:
             source.close()
-
-
-def _head(block: SampleBlock, count: int) -> SampleBlock:
-    """Return the first ``count`` samples of a block (none when it is zero or less)."""
-    if count >= len(block):
-        return block
-    count = max(count, 0)
-
-    def cut(flags: BoolArray | None) -> BoolArray | None:
-        return None if flags is None else flags[:count]
-
-    return replace(
-        block, ecg_mv=block.ecg_mv[:count], lead_off=cut(block.lead_off), saturated=cut(block.saturated)
-    )

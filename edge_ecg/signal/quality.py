@@ -27,9 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..samples import FloatArray
-from .chain import Window
+from .motion import MOTION_G
 from .resample import MODEL_FS_HZ
 from .rpeaks import QrsBand, heart_rate_bpm, low_pass
+from .segment import Window
 
 
 class Reason(StrEnum):
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     FLAT = "flat"
     SATURATED = "saturated"
     NOISY = "noisy"
+    MOTION = "motion"
     LOW_CONFIDENCE = "low_confidence"
 
     @property
@@ -56,6 +58,7 @@ _ADVICE = {
     Reason.FLAT: "The signal stands still: check that the cable is plugged in and the electrodes touch skin.",
     Reason.SATURATED: "The signal is cut off at its limit: let the electrodes settle, or lower the gain.",
     Reason.NOISY: "No clear heartbeat: sit still, check the electrodes, keep cables away from mains.",
+    Reason.MOTION: "You are moving: sit down and keep still; it resumes ten seconds after you do.",
     Reason.LOW_CONFIDENCE: "The model is not sure: keep still; more signal may settle it.",
 }
 
@@ -92,6 +95,8 @@ class Quality:
 # five times the longest that any open recording with beats repeats a value (92 ms); 50 ms at a limit is more
 # than rounded peaks on coarse converters add up to (48 ms).
 _MAX_LEAD_OFF, _MAX_FLAT, _MAX_SATURATED = 0.02, 0.05, 0.005
+# Samples that were drawn in over short holes: a fifth of a second, two QRS complexes.
+_MAX_BRIDGED = 0.02
 # Less than this from lowest to highest is the input noise of a converter, not a heart.
 _FLAT_MV = 0.02
 
@@ -126,9 +131,13 @@ def assess(window: Window) -> Quality:
         reasons.append(Reason.FLAT)
     if window.saturated > _MAX_SATURATED:
         reasons.append(Reason.SATURATED)
+    if window.bridged > _MAX_BRIDGED:
+        reasons.append(Reason.GAP)
     trusted = score >= _GOOD_SCORE and rate is not None and not _pauses(r_peaks, len(ecg))
     if not trusted and not reasons:
         reasons.append(Reason.NOISY)
+    if window.motion_g > MOTION_G:
+        reasons.append(Reason.MOTION)
     return Quality(score, tuple(reasons), r_peaks, rate if trusted else None)
 
 

@@ -36,10 +36,7 @@ class Resampler:
     """
 
     def __init__(self, fs_in_hz: float, fs_out_hz: float = MODEL_FS_HZ) -> None:
-        if not MIN_FS_HZ <= fs_in_hz <= MAX_FS_HZ:
-            raise ValueError(
-                f"a sampling rate of {fs_in_hz:g} Hz is outside {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz"
-            )
+        check_rate(fs_in_hz)
         self.fs_in_hz = fs_in_hz
         self.fs_out_hz = fs_out_hz
         self._ratio = fs_out_hz / fs_in_hz
@@ -74,3 +71,9 @@ class Resampler:
         y: NDArray[np.float32] = self._sinc.process((x - self._offset).astype(np.float32), self._ratio)
         self._n_out += len(y)
         return y.astype(np.float64) + self._offset
+
+
+def check_rate(fs_hz: float) -> None:
+    """Raise ValueError for a rate that no ECG device has."""
+    if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
+        raise ValueError(f"a sampling rate of {fs_hz:g} Hz is outside {MIN_FS_HZ:g} to {MAX_FS_HZ:g} Hz")

@@ -40,7 +40,7 @@ class PlainLines:
         when = f"{record.end_s:8.1f} s"
         lines = []
         if record.decision is None:
-            lines.append(f"{when}  no decision: {', '.join(record.withheld)}")
+            lines.append(f"{when}  no decision: {', '.join(record.withheld)}{_losses(record)}")
             # The advice once, when the reasons change; not again every second.
             if record.withheld != self._last_reasons:
                 lines += [f"{'':12}{text}" for text in advice(record.withheld)]
@@ -77,8 +77,13 @@ def _measures(record: DecisionRecord) -> str:
     parts = [f"signal {100 * record.quality:.0f} %"]
     if record.heart_rate_bpm is not None:
         parts.insert(0, f"{record.heart_rate_bpm:.0f} bpm")
-    if record.lost_samples:
-        parts.append(f"{record.lost_samples} samples lost")
     if record.latency_ms is not None:
         parts.append(f"{record.latency_ms:.0f} ms")
-    return "".join(f"  {part}" for part in parts)
+    return "".join(f"  {part}" for part in parts) + _losses(record)
+
+
+def _losses(record: DecisionRecord) -> str:
+    """Return what was lost of late, where anything was."""
+    if not record.lost_60s:
+        return ""
+    return f"  lost: {record.lost_10s} in 10 s, {record.lost_60s} in 60 s, {record.lost_session} in all"

@@ -179,6 +179,8 @@ class TerminalPanel:
         table.add_row(
             "lost samples", Text(str(self._lost), style="red" if self._lost else ""), "window", _span(record)
         )
+        if record.lost_60s:
+            table.add_row("lost in 10 s", str(record.lost_10s), "lost in 60 s", str(record.lost_60s))
         return table
 
     def _mark(self, record: DecisionRecord) -> str:

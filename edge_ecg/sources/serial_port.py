@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import serial
 
-from edge_ecg_bridge.stream import BridgeError
+from edge_ecg_bridge.stream import BridgeError, Session
 
+from ..discovery import find_serial_ports
 from ..errors import DeviceError
 from .address import SERIAL, Address
 from .base import Clock
 from .detect import find_kind
 from .kinds import options_of, require_kind, session_for
 from .port_faults import dock_hint, explain
+from .reconnect import OPTION, Connect, wants_reconnect
 from .session_source import SessionSource
-from .transport import TransportLostError
+from .transport import Transport, TransportLostError
 
 _BAUD = 115200.0
 _POLL_S = 0.05
@@ -35,6 +39,7 @@ class SerialTransport:
 
     def __init__(self, address: Address, baud: int, clock: Clock = time.monotonic) -> None:
         self.name = address.target if address.scheme == SERIAL else f"{address.scheme}://{address.target}"
+        self.baud = baud
         self._clock = clock
         # pyserial's socket:// tells whether bytes are waiting, not how many.
         self._counts_waiting = address.scheme != "socket"
@@ -52,7 +57,7 @@ class SerialTransport:
     def set_baud(self, baud: int) -> None:
         """Change the speed of the open port, and forget what came at the old one."""
         with suppress(OSError):
-            self._port.baudrate = baud
+            self._port.baudrate = self.baud = baud
             self._port.reset_input_buffer()
 
     def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
@@ -95,7 +100,8 @@ def open_serial(
 
     """
     kind = None if device is None else require_kind(device)
-    address.require_known(options_of(kind) | {"baud"})
+    address.require_known(options_of(kind) | {"baud", OPTION})
+    again = wants_reconnect(address)
     if kind is not None:
         session_for(kind, address)  # a wrong option is found before the port is touched
     baud = address.number("baud", _BAUD, minimum=300, maximum=4_000_000)
@@ -103,7 +109,7 @@ def open_serial(
     try:
         if kind is None:
             kind = find_kind(transport, None if "baud" in address.options else transport.set_baud)
-            address.require_known(options_of(kind) | {"baud"})
+            address.require_known(options_of(kind) | {"baud", OPTION})
         session = session_for(kind, address)
     except BridgeError as error:
         transport.close()
@@ -120,4 +126,18 @@ def open_serial(
     except BaseException:
         transport.close()
         raise
-    return SessionSource(address, transport, session, clock=clock)
+    connect = _reconnector(address, kind, transport.baud, clock) if again else None
+    return SessionSource(address, transport, session, clock=clock, connect=connect)
+
+
+def _reconnector(address: Address, kind: str, baud: int, clock: Clock) -> Connect:
+    """Open the port that was open, by the name that stays the same when it is plugged into another socket."""
+    path = os.path.realpath(address.target)
+    stable = next((port.address for port in find_serial_ports() if port.device_path == path), address.target)
+
+    def connect(rescan: bool) -> tuple[Transport, Session]:
+        # A port that was asked for by its number may have got another one: then its lasting name finds it.
+        name = stable if rescan and not os.path.exists(address.target) else address.target
+        return SerialTransport(replace(address, target=name), baud, clock), session_for(kind, address)
+
+    return connect

@@ -1,29 +1,38 @@
-"""The loop that all byte-stream devices share: transport -> session -> blocks."""
+"""The source that all byte-stream devices share: a reader's thread, a queue, and whoever decides.
+
+    transport -> session -> timeline -> queue -> iteration
+    '------- the reader's thread -------'
+
+The thread owns the port from the first byte to the last: it sets the device up, reads, notices silence,
+connects again, and stops the stream at the end, whatever the consumer does meanwhile. A device that waits for
+whoever reads (a virtual one at full speed) needs no thread: there the consumer reads for itself, nothing is
+ever dropped, and every run is the same.
+"""
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Self
 
-from edge_ecg_bridge.stream import BridgeError, Event, Ready, Samples, Session
+from edge_ecg_bridge.stream import Session
 
-from ..errors import DeviceError
 from ..samples import SampleBlock, SourceEvent, SourceInfo
+from .acquisition import Acquisition
 from .address import Address
 from .base import Clock
-from .transport import Transport, TransportEndedError, TransportLostError
+from .block_queue import BlockQueue
+from .reconnect import Connect
+from .transport import Transport, is_live
 
-_POLL_S = 0.05
-# Bytes that come this soon after others share their block: a block for every packet would cost more
-# than the packet.
-_GATHER_S = 0.02
-# A stop that is not answered ends by the session's own deadline; this bounds it on a clock that stands still.
-_STOP_POLLS = 40
+# Longer than a device takes to answer a stop, and than a port takes to open; a radio may take longer, and is
+# then left to the thread, which gives it back by itself.
+_CLOSE_S = 5.0
+_PIECE_S = 0.25
 
 
 class SessionSource:
@@ -31,6 +40,20 @@ class SessionSource:
 
     The constructor returns when the device is set up and its rate is known. It takes the transport over and
     closes it, also when it fails.
+
+    Parameters
+    ----------
+    transport, session:
+        The first connection.
+    clock:
+        Monotonic seconds, for ``arrived_s``.
+    kind_prefix:
+        Stands before the kind in ``info``.
+    connect:
+        Makes another connection when the device was lost; None to end with ``DeviceError`` then.
+    wait:
+        Lets seconds pass between two tries, at most until ``close``; None waits for them. (A virtual device
+        at full speed lets its own time pass.)
 
     Raises
     ------
@@ -47,58 +70,61 @@ class SessionSource:
         *,
         clock: Clock = time.monotonic,
         kind_prefix: str = "",
+        connect: Connect | None = None,
+        wait: Callable[[float], object] | None = None,
     ) -> None:
-        self._address = address
-        self._transport = transport
-        self._session = session
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._events: deque[tuple[Event, float]] = deque()
-        self._end_s = 0.0
-        self._closing = False
-        self._broken = False
-        self._closed = False
+        self._closing = threading.Event()
+        self._queue = BlockQueue()
+        self._opened: Future[SourceInfo] = Future()
+        self._acquisition = Acquisition(
+            address,
+            transport,
+            session,
+            clock=clock,
+            kind_prefix=kind_prefix,
+            connect=connect,
+            wait=self._closing.wait if wait is None else wait,
+            closing=self._closing,
+        )
+        self._reader: threading.Thread | None = None
+        # A program that ends without closing its source must not leave the device streaming.
+        atexit.register(self.close)
         try:
-            session.start(transport.now())
-            ready = self._wait_until_ready()
+            if is_live(transport):
+                self._reader = threading.Thread(target=self._read, name=f"reader of {address}", daemon=True)
+                self._reader.start()
+                self._info = self._wait_until_open()
+            else:
+                self._info = self._acquisition.open()
         except BaseException:
-            self._broken = True
             self.close()
             raise
-        self._fs_hz = ready.fs_hz
-        self._info = SourceInfo(str(address), kind_prefix + ready.device, ready.fs_hz, ready.details)
 
     @property
     def info(self) -> SourceInfo:
         """Address, kind, rate and what the device said of itself."""
         return self._info
 
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was thrown away so far by the device's sessions and by the queue; and the reconnections."""
+        own = {"reconnects": self._acquisition.reconnects, "samples_dropped": self._queue.samples_dropped}
+        return dict(self._acquisition.counters) | own
+
     def __iter__(self) -> Iterator[SampleBlock | SourceEvent]:
-        yield SourceEvent("connected", self._end_s, {"device": self._info.device})
-        while not self._closing:
-            try:
-                blocks = self._next_blocks()
-            except TransportEndedError:
-                yield SourceEvent("ended", self._end_s)
-                return
-            except (TransportLostError, BridgeError) as error:
-                self._broken = isinstance(error, TransportLostError)
-                failure = self._failure(error)
-                yield SourceEvent("lost", self._end_s, {"why": failure.what})
-                raise failure from None
-            yield from blocks
+        yield from self._acquisition.items() if self._reader is None else self._queue
 
     def close(self) -> None:
         """Stop the device's stream and give the port back."""
-        self._closing = True
-        with self._lock:
-            if self._closed:
+        self._closing.set()
+        self._queue.close()
+        if self._reader is None:
+            self._acquisition.shut()
+        elif self._reader is not threading.current_thread():
+            self._reader.join(_CLOSE_S)
+            if self._reader.is_alive():
                 return
-            self._closed = True
-            if not self._broken:
-                with suppress(TransportLostError, TransportEndedError, BridgeError):
-                    self._stop()
-            self._transport.close()
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self
@@ -108,78 +134,28 @@ class SessionSource:
     ) -> None:
         self.close()
 
-    # -- the loop --------------------------------------------------------------------------------------
+    # -- the reader's thread ---------------------------------------------------------------------------
 
-    def _pump(self, gather_s: float) -> None:
-        """Send what is to be sent, read what has come, collect what that means."""
-        out = self._session.bytes_to_send()
-        if out:
-            self._transport.write(out)
-        data = self._transport.read(_POLL_S, gather_s)
-        arrived_s, now_s = self._clock(), self._transport.now()
+    def _read(self) -> None:
         try:
-            self._session.receive(data, now_s)
-            self._session.on_time(now_s)
-        finally:  # what came before a failure is kept
-            self._events.extend((event, arrived_s) for event in self._session.events())
+            try:
+                self._opened.set_result(self._acquisition.open())
+                for item in self._acquisition.items():
+                    self._queue.put(item)
+            finally:
+                self._acquisition.shut()
+        except BaseException as error:  # whatever it is, it is the consumer's to see
+            if self._opened.done():
+                self._queue.end(error)
+            else:
+                self._opened.set_exception(error)
+        else:
+            self._queue.end()
 
-    def _wait_until_ready(self) -> Ready:
-        try:
-            while True:
-                self._pump(0.0)
-                if self._events and isinstance(self._events[0][0], Ready):
-                    ready = self._events.popleft()[0]
-                    assert isinstance(ready, Ready)
-                    return ready
-        except (TransportLostError, TransportEndedError, BridgeError) as error:
-            raise self._failure(error) from None
-
-    def _next_blocks(self) -> list[SampleBlock]:
-        with self._lock:
-            if not self._events and not self._closing:
-                self._pump(_GATHER_S)
-            events = list(self._events)
-            self._events.clear()
-        blocks = [
-            SampleBlock(
-                event.ecg_mv,
-                self._fs_hz,
-                event.first_sample,
-                event.gap_before,
-                event.lead_off,
-                event.saturated,
-                event.time_s,
-                event.acceleration_g,
-                arrived_s,
-            )
-            for event, arrived_s in events
-            if isinstance(event, Samples)
-        ]
-        if blocks:
-            self._end_s = blocks[-1].end_s
-        return blocks
-
-    def _stop(self) -> None:
-        self._session.stop(self._transport.now())
-        for _ in range(_STOP_POLLS):
-            if self._session.finished:
-                break
-            self._pump(0.0)
-        out = self._session.bytes_to_send()
-        if out:
-            self._transport.write(out)
-
-    def _failure(self, error: Exception) -> DeviceError:
-        if isinstance(error, BridgeError):
-            return DeviceError(error.what, why=error.why, remedy=error.remedy)
-        if isinstance(error, TransportEndedError):
-            return DeviceError(
-                "The simulated device stopped before it was ready.",
-                why="Its recording is too short.",
-                remedy="Use one of at least ten seconds.",
-            )
-        return DeviceError(
-            f"{self._address.target or self._address} was unplugged or its link was lost.",
-            why=str(error),
-            remedy="Plug it in again (or bring it nearer and bind it again), then start again.",
-        )
+    def _wait_until_open(self) -> SourceInfo:
+        while True:
+            try:
+                return self._opened.result(_PIECE_S)  # in pieces, so that Ctrl-C is heard on every system
+            except TimeoutError:
+                if self._opened.done():
+                    raise

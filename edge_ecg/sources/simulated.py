@@ -35,11 +35,17 @@ class VirtualTransport:
     speed:
         Device seconds per second of ``clock``; 0 for as fast as possible, on a time of its own.
 
+    Attributes
+    ----------
+    live:
+        False where the device waits for whoever reads.
+
     """
 
     def __init__(self, emulator: Emulator, *, speed: float = 1.0, clock: Clock = time.monotonic) -> None:
         self._emulator = emulator
         self._speed = speed
+        self.live = speed != _MAX
         self._clock = clock
         self._begin_s = clock()
         self._virtual_s = 0.0

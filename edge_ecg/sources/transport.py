@@ -14,7 +14,11 @@ class TransportEndedError(Exception):
 
 
 class Transport(Protocol):
-    """An open byte stream in both directions."""
+    """An open byte stream in both directions.
+
+    A transport may have an attribute ``live``: False where the other side waits for whoever reads, so that
+    nothing is lost by reading late (a virtual device that runs as fast as it can). Without it, it is live.
+    """
 
     def now(self) -> float:
         """Return the seconds by which the device's deadlines count."""
@@ -38,3 +42,8 @@ class Transport(Protocol):
     def close(self) -> None:
         """Give the port back; may be called twice."""
         ...
+
+
+def is_live(transport: Transport) -> bool:
+    """Return whether the other side sends on, whether anybody reads or not."""
+    return bool(getattr(transport, "live", True))

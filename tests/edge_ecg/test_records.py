@@ -49,7 +49,8 @@ def test_decision_is_the_line_of_the_interface() -> None:
         '{"type": "decision", "seq": 12, "start_s": 12.0, "end_s": 22.0, "time": "2026-11-21T03:40:00.123Z", '
         '"decision": {"stress": {"label": "rest", "probabilities": {"rest": 0.83, "stress": 0.17}}}, '
         '"withheld": [], "quality": 0.97, "heart_rate_bpm": 71.9, "lost_samples": 0, '
-        '"inference_ms": 4.2, "latency_ms": 13.0}'
+        '"inference_ms": 4.2, "latency_ms": 13.0, '
+        '"lost_10s": 0, "lost_60s": 0, "lost_session": 0, "bridged_samples": 0}'
     )
 
 
@@ -91,7 +92,8 @@ def test_event_carries_its_detail_beside_the_common_keys() -> None:
 
 def test_end_is_the_line_of_the_interface() -> None:
     assert json.dumps(EndRecord(50, 10, 0, "duration").to_json()) == (
-        '{"type": "end", "decisions": 50, "withheld": 10, "lost_samples": 0, "reason": "duration"}'
+        '{"type": "end", "decisions": 50, "withheld": 10, "lost_samples": 0, "reason": "duration", '
+        '"lost_10s": 0, "lost_60s": 0, "measured_fs_hz": null, "counters": {}}'
     )
 
 

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg.samples import FloatArray, SampleBlock
-from edge_ecg.signal.chain import SETTLE_S, WINDOW_SAMPLES, Window, WindowChain
+from edge_ecg.signal.chain import SETTLE_S, WINDOW_SAMPLES, WindowChain
 from edge_ecg.signal.iir import HIGH_PASS_HZ, high_pass, notch
 from edge_ecg.signal.normalise import TRIM, CalibratedNormaliser, Scale, trimmed_scale
 from edge_ecg.signal.quality import Quality, assess
 from edge_ecg.signal.resample import MODEL_FS_HZ, Resampler
+from edge_ecg.signal.segment import Window
 
 from .datasets import Dataset, Recording
 from .datasets.label_rules import Rule

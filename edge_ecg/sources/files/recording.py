@@ -34,6 +34,8 @@ class Chunk:
         (n,) float64, millivolts; not a finite number where the recording says that the sample was lost.
     lead_off, saturated:
         (n,) bool, or None when the recording cannot tell.
+    time_s, acceleration_g:
+        (n,) and (n, 3) float64 as in :class:`edge_ecg.samples.SampleBlock`, or None.
 
     """
 
@@ -41,6 +43,8 @@ class Chunk:
     ecg_mv: FloatArray
     lead_off: BoolArray | None = None
     saturated: BoolArray | None = None
+    time_s: FloatArray | None = None
+    acceleration_g: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...samples import BoolArray, FloatArray, SampleBlock, SourceEvent, SourceInfo
@@ -25,6 +26,7 @@ _LONGEST_GAP_S = 7 * 86400.0
 # Electrode offsets reach some hundred mV. Ten volts is a wrong unit.
 _LARGEST_MV = 1e4
 
+_Value = TypeVar("_Value", bound=np.generic)
 Sleep = Callable[[float], object]
 
 
@@ -36,10 +38,18 @@ class _Run:
     ecg_mv: FloatArray
     lead_off: BoolArray | None
     saturated: BoolArray | None
+    time_s: FloatArray | None
+    acceleration_g: FloatArray | None
 
     @property
     def end_sample(self) -> int:
         return self.first_sample + len(self.ecg_mv)
+
+    def end_s(self, fs_hz: float) -> float:
+        return self.end_sample / fs_hz if self.time_s is None else float(self.time_s[-1]) + 1.0 / fs_hz
+
+    def start_s(self, fs_hz: float) -> float:
+        return self.first_sample / fs_hz if self.time_s is None else float(self.time_s[0])
 
     def append(self, other: _Run) -> _Run:
         return _Run(
@@ -47,6 +57,8 @@ class _Run:
             np.concatenate((self.ecg_mv, other.ecg_mv)),
             _joined(self.lead_off, other.lead_off),
             _joined(self.saturated, other.saturated),
+            _joined(self.time_s, other.time_s),
+            _joined(self.acceleration_g, other.acceleration_g),
         )
 
     def part(self, begin: int, end: int) -> _Run:
@@ -55,10 +67,12 @@ class _Run:
             self.ecg_mv[begin:end],
             None if self.lead_off is None else self.lead_off[begin:end],
             None if self.saturated is None else self.saturated[begin:end],
+            None if self.time_s is None else self.time_s[begin:end],
+            None if self.acceleration_g is None else self.acceleration_g[begin:end],
         )
 
 
-def _joined(first: BoolArray | None, second: BoolArray | None) -> BoolArray | None:
+def _joined(first: NDArray[_Value] | None, second: NDArray[_Value] | None) -> NDArray[_Value] | None:
     return None if first is None or second is None else np.concatenate((first, second))
 
 
@@ -133,7 +147,7 @@ class FileSource:
             if self._closed.is_set():
                 return
             if isinstance(item, SampleBlock):
-                item = _arrived(item, self._clock())
+                item = replace(item, arrived_s=self._clock())
             yield item
 
     def _items(self, arrived_s: float | None) -> Iterator[SampleBlock | SourceEvent]:
@@ -142,23 +156,34 @@ class FileSource:
         block_s = _FAST_BLOCK_S if arrived_s is None else _PACED_BLOCK_S
         size = max(1, round(block_s * fs_hz))
         base: int | None = None
-        expected = 0
+        expected, base_s = 0, 0.0
         markers = iter(self._markers)
         marker = next(markers, None)
         for run in self._blocks(size):
             if base is None:
                 base = expected = run.first_sample
-                while marker is not None and marker.at_s < base / fs_hz:
+                base_s = run.start_s(fs_hz)
+                while marker is not None and marker.at_s < base_s:
                     marker = next(markers, None)
             first = run.first_sample - base
-            while marker is not None and marker.at_s < run.end_sample / fs_hz:
-                yield SourceEvent("marker", marker.at_s - base / fs_hz, {"text": marker.text})
+            while marker is not None and marker.at_s < run.end_s(fs_hz):
+                yield SourceEvent("marker", marker.at_s - base_s, {"text": marker.text})
                 marker = next(markers, None)
             gap = run.first_sample - expected
             expected = run.end_sample
             if self._closed.is_set():
                 return
-            yield SampleBlock(run.ecg_mv, fs_hz, first, gap, run.lead_off, run.saturated, arrived_s=arrived_s)
+            yield SampleBlock(
+                run.ecg_mv,
+                fs_hz,
+                first,
+                gap,
+                run.lead_off,
+                run.saturated,
+                None if run.time_s is None else run.time_s - base_s,
+                run.acceleration_g,
+                arrived_s,
+            )
         if base is None and not self._closed.is_set():
             raise self._nothing()
 
@@ -183,14 +208,23 @@ class FileSource:
         start = round(self._options.start_s * fs_hz)
         stop = start + self._options.duration_s * fs_hz
         expected: int | None = None
+        last_s = -math.inf
         for chunk in self._recording.chunks(start):
             self._check(chunk, expected)
+            last_s = self._check_times(chunk, last_s)
             expected = chunk.first_sample + len(chunk.ecg_mv)
             numbers = np.arange(chunk.first_sample, expected)
             wanted = np.flatnonzero(np.isfinite(chunk.ecg_mv) & (numbers >= start) & (numbers < stop))
             for part in contiguous_runs(wanted) if wanted.size else ():
                 begin, end = int(wanted[part][0]), int(wanted[part][-1]) + 1
-                yield _Run(chunk.first_sample, chunk.ecg_mv, chunk.lead_off, chunk.saturated).part(begin, end)
+                yield _Run(
+                    chunk.first_sample,
+                    chunk.ecg_mv,
+                    chunk.lead_off,
+                    chunk.saturated,
+                    chunk.time_s,
+                    chunk.acceleration_g,
+                ).part(begin, end)
             if expected >= stop:
                 return
 
@@ -218,6 +252,18 @@ class FileSource:
                 remedy="State the unit with ?unit=uV, or millivolts per step with ?scale=.",
             )
 
+    def _check_times(self, chunk: Chunk, last_s: float) -> float:
+        """Return the last device time of a chunk, of which each must lie after the one before it."""
+        if chunk.time_s is None or not len(chunk.time_s):
+            return last_s
+        if not (np.diff(chunk.time_s, prepend=last_s) > 0.0).all():
+            raise DataError(
+                f"The device times of {self._path.name} do not rise after sample {chunk.first_sample}.",
+                why="Its column of times is damaged, or it is two recordings in one file.",
+                remedy="Play the part before it: add ?duration=SECONDS.",
+            )
+        return float(chunk.time_s[-1])
+
     def _nothing(self) -> DataError:
         if self._options.start_s > 0:
             return DataError(
@@ -229,15 +275,3 @@ class FileSource:
             why="It is empty, or all its values are marked as lost.",
             remedy="Check how it was recorded or exported.",
         )
-
-
-def _arrived(block: SampleBlock, now_s: float) -> SampleBlock:
-    return SampleBlock(
-        block.ecg_mv,
-        block.fs_hz,
-        block.first_sample,
-        block.gap_before,
-        block.lead_off,
-        block.saturated,
-        now_s,
-    )

@@ -22,6 +22,8 @@ from .text_time import TimeColumn
 from .units import unit_factor, unit_in_name
 
 _SAMPLE, _LEAD_OFF, _SATURATED = "sample", "lead_off", "saturated"
+# Of our own recordings, where samples are numbered and times only say when each was taken.
+_DEVICE_TIME, _ACCELERATION = "time_s", ("acc_x_g", "acc_y_g", "acc_z_g")
 # Names under which recorders put the rate into their comments.
 _RATE_NAMES = (
     "fs_hz",
@@ -36,17 +38,20 @@ _RATE_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Which column holds what; None where there is none. ``time`` is set only when it is to be used."""
+    """Which column holds what; None where there is none. ``time`` is set only when samples count by it."""
 
     value: int
     sample: int | None
     time: int | None
     lead_off: int | None
     saturated: int | None
+    device_time: int | None = None
+    acceleration: tuple[int, ...] = ()
 
     def indexes(self) -> list[int]:
         """Without those that are missing, the value first."""
-        every = (self.value, self.sample, self.time, self.lead_off, self.saturated)
+        flags = (self.lead_off, self.saturated)
+        every = (self.value, self.sample, self.time, *flags, self.device_time, *self.acceleration)
         return [index for index in every if index is not None]
 
 
@@ -83,6 +88,7 @@ class TextRecording:
         reader = RowReader(self._path, self._layout, indexes)
         place = {column: position for position, column in enumerate(indexes)}
         numbering = _Numbering(self._time)
+        begin_s: float | None = None
         for first_line, lines in batches(self._path, self._layout.first_row):
             table = reader.read(first_line, lines)
             if not len(table):
@@ -94,12 +100,20 @@ class TextRecording:
             numbers = numbering.number(len(table), column(self._columns.sample), column(self._columns.time))
             ecg_mv = table[:, 0] * self._mv_per_unit + self._offset_mv
             lead_off, saturated = column(self._columns.lead_off), column(self._columns.saturated)
+            time_s = column(self._columns.device_time)
+            if time_s is not None:
+                # From the first row on, as samples and marks are counted.
+                begin_s = float(time_s[0]) if begin_s is None else begin_s
+                time_s = time_s - begin_s
+            axes = [place[index] for index in self._columns.acceleration]
             for run in contiguous_runs(numbers):
                 yield Chunk(
                     int(numbers[run.start]),
                     ecg_mv[run],
                     None if lead_off is None else np.nan_to_num(lead_off[run]) != 0.0,
                     None if saturated is None else np.nan_to_num(saturated[run]) != 0.0,
+                    None if time_s is None else time_s[run],
+                    table[run][:, axes] if axes else None,
                 )
 
 
@@ -144,6 +158,14 @@ def open_text(path: Path, options: FileOptions) -> TextRecording:
     names = [name.strip().lower() for name in layout.names]
     time_index = next((i for i, name in enumerate(layout.names) if text_time.is_time_name(name)), None)
     special = {_SAMPLE, _LEAD_OFF, _SATURATED, "sample index", "index"}
+    device_time: int | None = None
+    acceleration: tuple[int, ...] = ()
+    if layout.own_format and _SAMPLE in names:
+        special |= {_DEVICE_TIME, *_ACCELERATION}
+        device_time = names.index(_DEVICE_TIME) if _DEVICE_TIME in names else None
+        if all(axis in names for axis in _ACCELERATION):
+            acceleration = tuple(names.index(axis) for axis in _ACCELERATION)
+        time_index = None if time_index == device_time else time_index
     signals = [i for i in range(len(names)) if i != time_index and names[i] not in special]
     value = choose_channel(path, layout.names, options.channel, among=signals)
     mv_per_unit, offset_mv = _calibration(path, layout, value, options)
@@ -154,6 +176,8 @@ def open_text(path: Path, options: FileOptions) -> TextRecording:
         time=time_index if time is not None else None,
         lead_off=names.index(_LEAD_OFF) if _LEAD_OFF in names else None,
         saturated=names.index(_SATURATED) if _SATURATED in names else None,
+        device_time=device_time,
+        acceleration=acceleration,
     )
     details: dict[str, Detail] = {"channel": layout.names[value]}
     if columns.sample is None and time is None:

@@ -122,6 +122,13 @@ class PacketFramer:
         self._stamp: int | None = None
         self._next = 0
 
+    @property
+    def first_stamp(self) -> int | None:
+        """Time stamp of packet 0 in ticks of the counter, whether it came or not; None before any packet."""
+        if self._stamp is None:
+            return None
+        return (self._stamp - (self._next - 1) * self._ticks) % STAMP_MODULUS
+
     def feed(self, data: bytes) -> list[PacketRun | Status | Ack]:
         """Take bytes in any pieces, return what is certain by now."""
         self._buffer += data

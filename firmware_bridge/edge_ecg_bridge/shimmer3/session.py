@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from ..stream import BridgeError, Event, Ready, Samples, show_bytes
+from ..stream import BridgeError, DeviceClock, Event, Ready, Samples, show_bytes
 from . import commands, exg
 from .exg import LEADS
 from .packets import PacketFramer, PacketRun
 from .replies import Ack, Nack, ReplyReader, Status
 from .setup import Ask, NoAnswerError, RefusedError, Settings, Silence, Stream, set_up
-from .wire import ACK, StatusBit
+from .wire import ACK, STAMP_MODULUS, TICK_HZ, StatusBit
 
 SILENCE_S = 5.0
 _LONE_ACK_S = 0.05
@@ -86,6 +86,12 @@ class ShimmerSession:
     def packets_rejected(self) -> int:
         """Packets whose CRC or time was wrong."""
         return self._framer.packets_rejected if self._framer else 0
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The counter that stamps the packets, at packet 0: it runs on across stop and start."""
+        stamp = None if self._framer is None else self._framer.first_stamp
+        return None if stamp is None else DeviceClock(stamp / TICK_HZ, STAMP_MODULUS / TICK_HZ)
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the device.

@@ -42,6 +42,8 @@ def cut(block: SampleBlock, edges: list[int]) -> list[SampleBlock]:
                 gap_before=block.gap_before if a == 0 else 0,
                 lead_off=None if block.lead_off is None else block.lead_off[a:b],
                 saturated=None if block.saturated is None else block.saturated[a:b],
+                time_s=None if block.time_s is None else block.time_s[a:b],
+                acceleration_g=None if block.acceleration_g is None else block.acceleration_g[a:b],
             )
         )
     return parts
@@ -54,8 +56,7 @@ def assert_same(left: list[Tick], right: list[Tick]) -> None:
         assert (a.window is None) == (b.window is None)
         if a.window is not None and b.window is not None:
             np.testing.assert_array_equal(a.window.ecg_mv, b.window.ecg_mv)
-            flags_a = (a.window.lead_off, a.window.saturated, a.window.flat)
-            assert flags_a == (b.window.lead_off, b.window.saturated, b.window.flat)
+            assert replace(a.window, ecg_mv=b.window.ecg_mv) == b.window
 
 
 @pytest.mark.parametrize("fs_hz", RATES)
@@ -242,3 +243,141 @@ def test_an_empty_block_is_nothing() -> None:
     chain = WindowChain(256.0)
     assert chain.push(SampleBlock(np.zeros(0), 256.0, 0)) == []
     assert chain.flush() == []
+
+
+# -- short gaps ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fs_hz", "lost", "bridged"), [(256.0, 10, True), (256.0, 11, False), (500.0, 20, True)]
+)
+def test_a_hole_of_forty_milliseconds_is_drawn_over_and_told(fs_hz: float, lost: int, bridged: bool) -> None:
+    whole = ecg_like(round(30 * fs_hz))
+    at = round(15.3 * fs_hz)
+    before = SampleBlock(whole[:at], fs_hz, 0)
+    after = SampleBlock(whole[at + lost :], fs_hz, at + lost, lost)
+    ticks = run(WindowChain(fs_hz), [before, after])
+    withheld = {tick.end_s for tick in ticks if tick.withheld == ("gap",)}
+    told = {tick.end_s: (tick.lost_samples, tick.bridged_samples) for tick in ticks if tick.lost_samples}
+    assert set(told) == {float(end) for end in range(16, 26)}
+    if not bridged:
+        assert withheld == {float(end) for end in range(16, 27)}
+        assert set(told.values()) == {(lost, 0)}
+        return
+    assert not withheld
+    assert set(told.values()) == {(lost, lost)}
+    line = whole[at - 1] + np.arange(1, lost + 1) / (lost + 1) * (whole[at + lost] - whole[at - 1])
+    drawn = whole.copy()
+    drawn[at : at + lost] = line
+    expected = run(WindowChain(fs_hz), [SampleBlock(drawn, fs_hz, 0)])
+    for tick, other in zip(ticks, expected, strict=True):
+        assert (tick.window is None) == (other.window is None)
+        if tick.window is not None and other.window is not None:
+            np.testing.assert_allclose(tick.window.ecg_mv, other.window.ecg_mv, atol=1e-6)
+            assert tick.window.bridged == pytest.approx(tick.bridged_samples / (10 * fs_hz))
+
+
+def test_losses_are_told_for_the_window_the_minute_and_the_session() -> None:
+    fs_hz, x = 256.0, ecg_like(256 * 100)
+    blocks = [
+        SampleBlock(x[: 256 * 20], fs_hz, 0),
+        SampleBlock(x[256 * 20 + 5 : 256 * 40], fs_hz, 256 * 20 + 5, 5),
+        SampleBlock(x[256 * 41 :], fs_hz, 256 * 41, 256),
+    ]
+    by_end = {tick.end_s: tick for tick in run(WindowChain(fs_hz), blocks)}
+
+    def told(end_s: float) -> tuple[int, int, int]:
+        tick = by_end[end_s]
+        return tick.lost_samples, tick.lost_60s, tick.lost_total
+
+    assert told(20.0) == (0, 0, 0)
+    assert told(21.0) == told(30.0) == (5, 5, 5)
+    assert told(31.0) == (0, 5, 5)
+    assert told(42.0) == (256, 261, 261)
+    assert told(80.0) == (0, 261, 261)
+    assert told(82.0) == (0, 256, 261)
+    assert told(100.0) == (0, 256, 261)  # 256 samples from 40 s on lie in (40, 100)
+
+
+# -- device time ---------------------------------------------------------------------------------------
+
+
+def at_130_9(n: int, start: int = 0) -> NDArray[np.float64]:
+    return np.arange(start, start + n) / 130.9
+
+
+def test_windows_of_a_stream_with_times_are_device_time() -> None:
+    """A bump every second of true time stays at whole seconds, whatever the label says."""
+    n = round(60 * 130.9)
+    t = at_130_9(n)
+    bumps = np.exp(-0.5 * (((t + 0.5) % 1.0 - 0.5) / 0.02) ** 2)
+    block = SampleBlock(bumps, 130.0, 0, time_s=t)
+    ticks = run(WindowChain(130.0), [block])
+    assert [tick.end_s for tick in ticks] == [float(end) for end in range(10, 60)]
+    for tick in ticks[1:]:
+        assert tick.window is not None
+        seconds = tick.window.ecg_mv.reshape(10, 256)
+        assert set(np.argmax(np.roll(seconds, 128, axis=1), axis=1).tolist()) <= {127, 128, 129}
+    by_label = run(WindowChain(130.0), [replace(block, time_s=None)])[-1].window
+    assert by_label is not None
+    tops = np.argmax(np.roll(by_label.ecg_mv.reshape(10, 256), 128, axis=1), axis=1)
+    assert (np.abs(tops - 128) > 40).all()
+
+
+@st.composite
+def timed_streams(draw: st.DrawFn) -> tuple[list[SampleBlock], list[SampleBlock]]:
+    whole, pieces, first, at_s = [], [], 0, draw(st.floats(0.0, 100.0))
+    for number in range(draw(st.integers(1, 3))):
+        n = round(draw(st.one_of(st.floats(0.01, 3.0), st.floats(11.0, 20.0))) * 130.0) + 1
+        lost = 0 if number == 0 else draw(st.one_of(st.integers(1, 5), st.integers(6, 400)))
+        first += lost
+        at_s += lost / 130.9
+        t = at_s + np.arange(n) / 130.9
+        g = np.random.default_rng(number).normal(size=(n, 3)) if draw(st.booleans()) else None
+        block = SampleBlock(ecg_like(n, number), 130.0, first, lost, time_s=t, acceleration_g=g)
+        first += n
+        at_s = float(t[-1]) + 1.0 / 130.9
+        whole.append(block)
+        pieces += cut(block, draw(st.lists(st.integers(1, n), max_size=40)))
+    return whole, pieces
+
+
+@given(timed_streams())
+@settings(max_examples=60, deadline=None)
+def test_chunks_never_matter_to_a_stream_with_times(
+    stream: tuple[list[SampleBlock], list[SampleBlock]],
+) -> None:
+    whole, pieces = stream
+    assert_same(run(WindowChain(130.0), pieces), run(WindowChain(130.0), whole))
+
+
+def test_no_window_of_a_stream_with_times_spans_a_gap() -> None:
+    n = round(15 * 130.9)
+    lost = round(2 * 130.9)
+    before = SampleBlock(ecg_like(n), 130.0, 0, time_s=at_130_9(n))
+    after = SampleBlock(ecg_like(2 * n), 130.0, n + lost, lost, time_s=at_130_9(2 * n, n + lost))
+    ticks = run(WindowChain(130.0), [before, after])
+    ends_s = at_130_9(1, n)[0], after.start_s
+    for tick in ticks:
+        assert tick.window is None or tick.end_s <= ends_s[0] or tick.start_s >= ends_s[1] + 1.0
+        inside = sum(tick.start_s <= t < tick.end_s for t in at_130_9(lost, n).tolist())
+        assert tick.lost_samples == inside
+    assert any(tick.window is not None and tick.start_s > ends_s[1] for tick in ticks)
+
+
+def test_times_that_go_back_or_are_missing_are_refused() -> None:
+    def begun() -> WindowChain:
+        chain = WindowChain(130.0)
+        chain.push(SampleBlock(np.zeros(10), 130.0, 0, time_s=at_130_9(10)))
+        return chain
+
+    with pytest.raises(ValueError, match="came after"):
+        begun().push(SampleBlock(np.zeros(10), 130.0, 10, time_s=at_130_9(10)))
+    with pytest.raises(ValueError, match="have none"):
+        begun().push(SampleBlock(np.zeros(10), 130.0, 10))
+    with pytest.raises(ValueError, match="have none"):
+        begun().push(SampleBlock(np.zeros(10), 130.0, 100))
+    chain = WindowChain(130.0)
+    chain.push(SampleBlock(np.zeros(10), 130.0, 0))
+    with pytest.raises(ValueError, match="have none"):
+        chain.push(SampleBlock(np.zeros(10), 130.0, 10, time_s=at_130_9(10, 10)))

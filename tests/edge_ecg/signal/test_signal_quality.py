@@ -48,7 +48,7 @@ def test_every_reason_has_one_sentence_of_advice() -> None:
         assert reason.advice.count(". ") == 0
         assert 20 < len(reason.advice) < 110
     assert {reason.value for reason in Reason} == {
-        "warming_up", "gap", "lead_off", "flat", "saturated", "noisy", "low_confidence",
+        "warming_up", "gap", "lead_off", "flat", "saturated", "noisy", "motion", "low_confidence",
     }  # fmt: skip
 
 

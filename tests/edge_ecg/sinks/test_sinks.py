@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -141,3 +142,15 @@ def test_recording_only_says_so() -> None:
     start = StartRecord("/dev/rfcomm0", "shimmer3", 512.0, None, None, 1.0)
     assert "Recording, 0:00:42" in "\n".join(panel(start))
     assert lines(start) == ["shimmer3 at /dev/rfcomm0, 512 Hz, recording only"]
+
+
+def test_losses_of_late_are_shown_while_there_are_any() -> None:
+    record = replace(window(1, 0.17), lost_samples=5, lost_60s=40, lost_session=112)
+    assert lines(record) == [
+        "    11.0 s  stress: rest 83 %  72 bpm  signal 97 %  13 ms  lost: 5 in 10 s, 40 in 60 s, 112 in all"
+    ]
+    withheld = replace(window(1, None, "gap"), lost_60s=40, lost_session=112)
+    assert lines(withheld)[0] == ("    11.0 s  no decision: gap  lost: 0 in 10 s, 40 in 60 s, 112 in all")
+    shown = " ".join("\n".join(panel(START, record)).split())
+    assert "lost in 10 s 5 lost in 60 s 40" in shown
+    assert "lost in 60 s" not in "\n".join(panel(START, window(1, 0.17)))

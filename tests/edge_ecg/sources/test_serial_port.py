@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_a_text_board_on_a_pty(serve: Callable) -> None:
 )
 def test_unplugged_in_mid_run(serve: Callable, device: Emulator, kind: str) -> None:
     host = serve(device, speed=4.0)
-    source = open_source(host.port, device=kind)
+    source = open_source(f"{host.port}?reconnect=no", device=kind)
     items = []
     with source, pytest.raises(DeviceError, match="was unplugged or its link was lost"):  # noqa: PT012
         for item in source:
@@ -107,13 +108,40 @@ def test_unplugged_in_mid_run(serve: Callable, device: Emulator, kind: str) -> N
     assert not Path(host.port).is_symlink()
 
 
+def test_a_port_that_was_unplugged_is_opened_again_when_it_reappears(serve: Callable) -> None:
+    """Behind the same name, as udev gives it: the same session, with the gap marked by the device's clock."""
+    begun_s = time.monotonic()
+    first = serve(Shimmer3Emulator(ECG, unplug_after_s=1.5), name="by-id")
+    items: list[SampleBlock | SourceEvent] = []
+    with open_source(first.port, device="shimmer3") as source:
+        for item in source:
+            items.append(item)
+            if isinstance(item, SourceEvent) and item.event == "lost":
+                # The same Shimmer: its counter ran on while it was away.
+                counter = round((time.monotonic() - begun_s) * 32768)
+                device = Shimmer3Emulator(ECG, counter=counter)
+                serve(device, name="by-id")
+            if isinstance(item, SampleBlock) and item.gap_before and item.end_s > 2.0:
+                break
+        took_s = time.monotonic() - begun_s
+        assert source.counters["reconnects"] == 1
+    happened = [item.event for item in items if isinstance(item, SourceEvent)]
+    assert [event for event in happened if event != "lost"] == ["connected", "reconnected", "gap"]
+    last = items[-1]
+    assert isinstance(last, SampleBlock)
+    assert 1.0 < last.gap_before / 256.0 < took_s
+    assert last.end_s == pytest.approx(took_s, abs=1.0)
+    assert not device.streaming
+
+
 def test_a_recording_that_ends_is_read_to_its_last_sample(serve: Callable) -> None:
     def ten_seconds(fs_hz: float) -> Iterator[np.ndarray]:
         yield expected_mv(round(10 * fs_hz), fs_hz)
 
     host = serve(Shimmer3Emulator(ten_seconds), speed=10.0)
     count = 0
-    with open_source(host.port, device="shimmer3") as source, pytest.raises(DeviceError):  # noqa: PT012
+    address = f"{host.port}?reconnect=no"
+    with open_source(address, device="shimmer3") as source, pytest.raises(DeviceError):  # noqa: PT012
         for item in source:
             count += len(item) if isinstance(item, SampleBlock) else 0
     assert count == 2560
@@ -168,7 +196,8 @@ def test_five_seconds_of_silence_on_the_injected_clock(serve: Callable) -> None:
 
     device, clock = FallsSilent(ECG), LeapingClock()
     clock.step_s = 0.02
-    with open_source(serve(device).port, device="shimmer3", clock=clock) as source:
+    address = f"{serve(device).port}?reconnect=no"
+    with open_source(address, device="shimmer3", clock=clock) as source:
         items = iter(source)
         next(items)
         assert isinstance(next(items), SampleBlock)
@@ -248,6 +277,7 @@ def test_other_faults_of_opening(code: int, what: str) -> None:
         ("/dev/ttyUSB77?rate=256", "text", "unknown option 'rate'"),
         ("/dev/ttyUSB77?unit=kg", "text", "unit=kg"),
         ("/dev/ttyUSB77?baud=fast", None, "baud=fast"),
+        ("/dev/ttyUSB77?reconnect=perhaps", None, "reconnect=perhaps"),
         ("/dev/ttyUSB77", "cyton", "no device kind 'cyton'"),
     ],
 )
@@ -259,7 +289,6 @@ def test_wrong_usage_is_found_before_the_port_is_touched(address: str, device: s
 def test_over_tcp() -> None:
     """socket:// to a relay that hands bytes between a TCP client and the virtual device."""
     import socket
-    import time
 
     device = Shimmer3Emulator(ECG)
     begin = time.monotonic()

@@ -1,0 +1,430 @@
+"""Lost and found again: silence, back-off, rescan, one stream with marked gaps; all in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_ecg.errors import DeviceError, UsageError
+from edge_ecg.records import EventRecord
+from edge_ecg.samples import SampleBlock, SourceEvent
+from edge_ecg.session import Session
+from edge_ecg.sources.address import parse_address
+from edge_ecg.sources.reconnect import LONGEST_DELAY_S, SILENCE_S, BackOff, wants_reconnect
+from edge_ecg.sources.session_source import SessionSource
+from edge_ecg_bridge.emulators import Shimmer3Emulator, TextEmulator
+from edge_ecg_bridge.shimmer3 import Settings, ShimmerSession
+from edge_ecg_bridge.synthetic import SyntheticEcg
+from edge_ecg_bridge.text import TextSession
+
+from .lost_links import Link
+
+ECG = SyntheticEcg(seed=7)
+FS_HZ = 256.0
+ADDRESS = parse_address("/dev/ttyUSB0")
+
+
+def shimmer_link(**options: Any) -> Link:
+    emulator = Shimmer3Emulator(ECG, counter=options.pop("counter", 0))
+    return Link(emulator, lambda: ShimmerSession(Settings(fs_hz=FS_HZ)), **options)
+
+
+def opened(link: Link, *, reconnect: bool = True) -> SessionSource:
+    return SessionSource(
+        ADDRESS,
+        link.transport(),
+        link.make_session(),
+        clock=link.clock,
+        connect=link.connect if reconnect else None,
+        wait=link.pass_time,
+    )
+
+
+def read(source: SessionSource, until_s: float) -> list[SampleBlock | SourceEvent]:
+    items: list[SampleBlock | SourceEvent] = []
+    for item in source:
+        items.append(item)
+        if isinstance(item, SampleBlock) and item.end_s >= until_s:
+            break
+    return items
+
+
+def events(items: list[SampleBlock | SourceEvent]) -> list[str]:
+    return [item.event for item in items if isinstance(item, SourceEvent)]
+
+
+def blocks(items: list[SampleBlock | SourceEvent]) -> list[SampleBlock]:
+    return [item for item in items if isinstance(item, SampleBlock)]
+
+
+def assert_accounted(items: list[SampleBlock | SourceEvent]) -> None:
+    """Sample numbers and gaps fit together, and every gap of an interruption has its event."""
+    at = 0
+    for block in blocks(items):
+        assert block.first_sample - at == block.gap_before
+        at = block.first_sample + len(block)
+    told = [item for item in items if isinstance(item, SourceEvent) and item.event == "gap"]
+    assert sum(int(event.detail["lost_samples"]) for event in told) == sum(
+        block.gap_before for block in blocks(items)
+    )
+
+
+def device_samples_between(emulator: Shimmer3Emulator, first_stamp: int) -> int:
+    """Samples by the virtual device's own counter between its first and its present stream's first one."""
+    return round((emulator._first_stamp - first_stamp) / emulator._ticks)
+
+
+def test_back_off_doubles_to_half_a_minute_and_stays_there() -> None:
+    back_off, delays, rescans = BackOff(), [], []
+    for _ in range(9):
+        delays.append(back_off.delay_s)
+        rescans.append(back_off.rescan)
+        back_off.failed()
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+    assert rescans == [False, False] + [True] * 7
+    back_off.failures = 10**6
+    assert back_off.delay_s == LONGEST_DELAY_S
+
+
+@pytest.mark.parametrize("away_s", [0.4, 5.0, 47.0, 600.0])
+@pytest.mark.parametrize("counter", [0, 2**24 - 64 * 128])
+def test_an_unplugged_shimmer_comes_back_into_the_same_stream(away_s: float, counter: int) -> None:
+    link = shimmer_link(counter=counter, away=[(20.0, 20.0 + away_s)])
+    with opened(link) as source:
+        first_stamp = link.emulator._first_stamp  # type: ignore[union-attr]
+        items = read(source, 40.0 + away_s)
+        assert source.counters["reconnects"] == 1
+        assert isinstance(link.emulator, Shimmer3Emulator)
+        again = next(b for b in blocks(items) if b.gap_before)
+        # To the sample, whatever the back-off made of it, and across the counter's turn.
+        assert again.first_sample == device_samples_between(link.emulator, first_stamp)
+    # A second failure is told when it is of another kind than the first.
+    assert [e for e in events(items) if e != "lost"] == ["connected", "reconnected", "gap"]
+    assert "lost" in events(items)
+    assert_accounted(items)
+    assert not link.emulator.streaming
+    assert link.open_transports == 0
+
+
+def test_tries_back_off_and_look_anew_after_two_failures() -> None:
+    link = shimmer_link(away=[(10.0, 100.0)])
+    with opened(link) as source:
+        items = read(source, 110.0)
+    waits = np.diff([link.tried_s[0] - 1.0, *link.tried_s])
+    assert waits.tolist() == pytest.approx([1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0])
+    assert link.rescans == [False, False, True, True, True, True, True]
+    told = [item.detail for item in items if isinstance(item, SourceEvent) and item.event == "lost"]
+    assert [detail["why"] for detail in told] == [
+        "/dev/ttyUSB0 was unplugged or its link was lost.",
+        "There is no port /dev/ttyUSB0.",
+    ]
+    back = next(item for item in items if isinstance(item, SourceEvent) and item.event == "reconnected")
+    assert back.detail["attempts"] == 7
+
+
+def test_silence_is_a_loss_however_connected_the_link_is() -> None:
+    link = shimmer_link(silent=[(15.0, 25.0)])
+    with opened(link) as source:
+        items = read(source, 40.0)
+    assert events(items)[:2] == ["connected", "lost"]
+    lost = next(item for item in items if isinstance(item, SourceEvent) and item.event == "lost")
+    assert lost.detail["why"] == f"No sample came from /dev/ttyUSB0 for {SILENCE_S:g} s."
+    assert (
+        15.0 + SILENCE_S + 1.0 < link.tried_s[0] < 15.0 + SILENCE_S + 3.0
+    )  # a stop that is not answered, 1 s
+    assert events(items)[-2:] == ["reconnected", "gap"]
+    assert_accounted(items)
+
+
+def test_a_link_that_connects_but_gives_nothing_counts_as_a_failure() -> None:
+    """Streaming begins, and the first packets never come: the back-off must go on growing."""
+    link = shimmer_link(away=[(10.0, 12.0)])
+    begun = ShimmerSession._begin_stream
+
+    class Mute(ShimmerSession):
+        def _begin_stream(self, *args: Any) -> None:
+            begun(self, *args)
+            link.silent.append((link.now_s, link.now_s + 5.0))
+
+    sessions = itertools.chain([ShimmerSession, Mute, Mute, Mute], itertools.repeat(ShimmerSession))
+    link.make_session = lambda: next(sessions)(Settings(fs_hz=FS_HZ))
+    with opened(link) as source:
+        items = read(source, 60.0)
+        assert source.counters["reconnects"] == 1
+    assert link.rescans[-2:] == [True, True]
+    assert events(items).count("reconnected") == 1
+    assert_accounted(items)
+
+
+def test_a_short_stall_is_no_loss() -> None:
+    link = shimmer_link(silent=[(15.0, 16.5)])
+    with opened(link) as source:
+        items = read(source, 30.0)
+    assert events(items) == ["connected"]
+    assert sum(block.gap_before for block in blocks(items)) == pytest.approx(1.5 * FS_HZ, abs=20)
+
+
+def test_a_machine_that_slept_is_not_silent() -> None:
+    """The clock leaps by an hour in which nothing was read; the device's bytes are there at once."""
+    link = shimmer_link()
+    with opened(link) as source:
+        stream = iter(source)
+        for item in stream:
+            if isinstance(item, SampleBlock) and item.end_s > 5.0:
+                break
+        link.emulator.bytes_to_send(link.now_s + 100.0)
+        link.now_s += 100.0
+        items = [next(stream) for _ in range(20)]
+    assert events(items) == []
+
+
+def test_without_reconnection_a_loss_is_an_error() -> None:
+    link = shimmer_link(away=[(10.0, 12.0)])
+    with opened(link, reconnect=False) as source:
+        items = []
+        with pytest.raises(DeviceError, match="was unplugged or its link was lost"):  # noqa: PT012
+            for item in source:
+                items.append(item)  # noqa: PERF402
+    assert events(items) == ["connected", "lost"]
+    assert link.tried_s == []
+    assert link.open_transports == 0
+
+
+def test_another_device_at_the_same_place_is_not_taken_for_the_first() -> None:
+    link = shimmer_link(away=[(10.0, 12.0)])
+    rates = itertools.chain([FS_HZ, 512.0, 512.0], itertools.repeat(FS_HZ))
+    link.make_session = lambda: ShimmerSession(Settings(fs_hz=next(rates)))
+    with opened(link) as source:
+        items = read(source, 40.0)
+    told = [str(i.detail["why"]) for i in items if isinstance(i, SourceEvent) and i.event == "lost"]
+    assert "What came back samples at 512 Hz instead of 256 Hz." in told
+    assert {block.fs_hz for block in blocks(items)} == {FS_HZ}
+    assert_accounted(items)
+
+
+def test_a_text_board_that_starts_anew_is_timed_by_the_host() -> None:
+    emulator = TextEmulator(ECG, line="us,adc")
+    link = Link(emulator, TextSession, away=[(30.0, 50.0)])
+    with opened(link) as source:
+        items = read(source, 80.0)
+        # What the device has made since its first delivered sample, against where the stream has got to.
+        now_s, delivered_s = link.now_s, blocks(items)[-1].end_s
+    first_s = 2.0  # the board is listened to for a second, or two, before its rate is known
+    assert abs(now_s - delivered_s - first_s) < 1.2
+    assert events(items)[-2:] == ["reconnected", "gap"]
+    assert_accounted(items)
+
+
+@given(
+    st.lists(st.tuples(st.floats(4.0, 20.0), st.floats(0.1, 40.0), st.booleans()), min_size=1, max_size=4),
+    st.integers(0, 2**24 - 1),
+)
+@settings(max_examples=12, deadline=None)
+def test_any_run_of_interruptions_leaves_one_stream(
+    interruptions: list[tuple[float, float, bool]], counter: int
+) -> None:
+    link, at_s = shimmer_link(counter=counter), 0.0
+    for up_s, down_s, cut in interruptions:
+        at_s += up_s
+        (link.away if cut else link.silent).append((at_s, at_s + down_s))
+        at_s += down_s
+    with opened(link) as source:
+        first_stamp = link.emulator._first_stamp  # type: ignore[union-attr]
+        items = read(source, at_s + 40.0)
+        emulator = link.emulator
+        assert isinstance(emulator, Shimmer3Emulator)
+        # The last sample delivered, by the device's own count and by the stream's.
+        last = blocks(items)[-1]
+        made = device_samples_between(emulator, first_stamp) + emulator._made
+        assert -1 <= made - (last.first_sample + len(last)) <= 0.2 * FS_HZ
+    assert all(len(block) for block in blocks(items))
+    at = 0
+    for block in blocks(items):
+        assert block.first_sample - at == block.gap_before
+        at = block.first_sample + len(block)
+    assert link.open_transports == 0
+    assert not emulator.streaming
+
+
+def test_a_session_goes_on_through_interruptions_and_accounts_for_them() -> None:
+    link = shimmer_link(away=[(10.0, 13.0), (30.0, 50.0)], silent=[(70.0, 75.0)])
+    with opened(link) as source:
+        session = Session(source, None, duration_s=100.0)
+        records = list(session)
+    end = session.end()
+    assert end.reason == "duration"
+    happened = [record.event for record in records if isinstance(record, EventRecord)]
+    assert [event for event in happened if event != "lost"] == ["connected"] + ["reconnected", "gap"] * 3
+    gaps = [r.detail for r in records if isinstance(r, EventRecord) and r.event == "gap"]
+    assert {gap["reason"] for gap in gaps} == {"reconnect"}
+    assert end.lost_samples == sum(int(gap["lost_samples"]) for gap in gaps)
+    assert 28.0 < end.lost_samples / FS_HZ < 45.0
+    assert end.counters["reconnects"] == 3
+    assert end.counters["samples_dropped"] == 0
+
+
+def test_the_option_of_an_address() -> None:
+    assert wants_reconnect(parse_address("/dev/ttyUSB0"))
+    assert wants_reconnect(parse_address("/dev/ttyUSB0?reconnect=YES"))
+    assert not wants_reconnect(parse_address("/dev/ttyUSB0?reconnect=no"))
+    with pytest.raises(UsageError, match="reconnect=maybe"):
+        wants_reconnect(parse_address("/dev/ttyUSB0?reconnect=maybe"))
+
+
+# -- the reader's thread -------------------------------------------------------------------------------
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("reader of")]
+
+
+def test_a_live_device_is_read_by_a_thread_that_ends_with_its_source() -> None:
+    link = shimmer_link(live=True)
+    with opened(link) as source:
+        (reader,) = readers()
+        items = read(source, 3.0)
+    assert not reader.is_alive()
+    assert events(items)[0] == "connected"
+    assert not link.emulator.streaming  # type: ignore[union-attr]
+    assert link.open_transports == 0
+    source.close()
+    assert readers() == []
+
+
+def test_a_slow_decider_loses_the_oldest_samples_and_is_told_so() -> None:
+    """The device makes minutes of signal while the consumer holds one block; nothing is lost uncounted."""
+    link = shimmer_link(live=True)
+    made_enough = threading.Event()
+    reads = LinkRead(link, made_enough.set, at_s=200.0)
+    source = SessionSource(ADDRESS, reads, link.make_session(), clock=link.clock, connect=link.connect)
+    with source:
+        stream = iter(source)
+        items = [next(stream), next(stream)]
+        assert made_enough.wait(60.0)
+        for item in stream:
+            items.append(item)
+            if isinstance(item, SampleBlock) and item.end_s > 201.0:
+                break
+        dropped = source.counters["samples_dropped"]
+    gaps = [item for item in items if isinstance(item, SourceEvent) and item.event == "gap"]
+    assert gaps
+    assert {gap.detail["reason"] for gap in gaps} == {"slow reader"}
+    assert dropped >= sum(int(gap.detail["dropped_samples"]) for gap in gaps) > 100 * FS_HZ
+    assert_accounted(items)
+
+
+class LinkRead:
+    """A transport over a link that tells when a time was reached."""
+
+    def __init__(self, link: Link, tell: Callable[[], None], at_s: float) -> None:
+        self.live = True
+        self._transport = link.transport()
+        self._tell, self._at_s = tell, at_s
+
+    def now(self) -> float:
+        return self._transport.now()
+
+    def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
+        if self.now() > self._at_s:
+            self._tell()
+        return self._transport.read(timeout_s, gather_s)
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_closing_from_another_thread_while_it_waits_to_connect(live: bool) -> None:
+    link = shimmer_link(live=live, away=[(5.0, 1e9)])
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def wait(seconds: float) -> None:
+        waiting.set()
+        go_on.wait(30.0)
+
+    source = SessionSource(
+        ADDRESS, link.transport(), link.make_session(), clock=link.clock, connect=link.connect, wait=wait
+    )
+    items: list[SampleBlock | SourceEvent] = []
+    consumer = threading.Thread(target=lambda: items.extend(source))
+    consumer.start()
+    assert waiting.wait(30.0)
+    closer = threading.Thread(target=source.close)
+    closer.start()
+    assert source._closing.wait(30.0)
+    go_on.set()
+    closer.join(30.0)
+    consumer.join(30.0)
+    assert not consumer.is_alive()
+    assert events(items)[-1:] == ["lost"] or live  # a live one's consumer may have been ended before
+    assert link.open_transports == 0
+    assert readers() == []
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_closing_during_the_setup_of_a_new_connection_stops_the_device(live: bool) -> None:
+    """Ctrl-C at any moment: here while the device that came back is being set up."""
+    link = shimmer_link(live=live, away=[(5.0, 6.0)])
+    source: SessionSource
+
+    class Interrupting(ShimmerSession):
+        def _begin_stream(self, *args: Any) -> None:
+            super()._begin_stream(*args)
+            source._closing.set()
+
+    sessions = itertools.chain([ShimmerSession], itertools.repeat(Interrupting))
+    link.make_session = lambda: next(sessions)(Settings(fs_hz=FS_HZ))
+    source = opened(link)
+    for _ in source:
+        pass
+    source.close()
+    assert not link.emulator.streaming  # type: ignore[union-attr]
+    assert link.open_transports == 0
+    assert readers() == []
+
+
+def test_ctrl_c_in_the_first_setup_stops_what_was_started() -> None:
+    """The consumer reads for itself: the interrupt comes out of its own read."""
+    link = shimmer_link()
+
+    class Interrupted(ShimmerSession):
+        def _begin_stream(self, *args: Any) -> None:
+            super()._begin_stream(*args)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SessionSource(ADDRESS, link.transport(), Interrupted(Settings(fs_hz=FS_HZ)), clock=link.clock)
+    assert not link.emulator.streaming  # type: ignore[union-attr]
+    assert link.open_transports == 0
+
+
+def test_a_bug_in_the_reader_reaches_the_consumer() -> None:
+    link = shimmer_link(live=True)
+
+    class Broken(ShimmerSession):
+        calls = 0
+
+        def on_time(self, now_s: float) -> None:
+            super().on_time(now_s)
+            if self._framer is not None:
+                self.calls += 1
+                if self.calls > 20:
+                    raise ZeroDivisionError("a bug")
+
+    with (
+        SessionSource(ADDRESS, link.transport(), Broken(Settings(fs_hz=FS_HZ)), clock=link.clock) as source,
+        pytest.raises(ZeroDivisionError, match="a bug"),
+    ):
+        list(source)
+    assert readers() == []
+    assert link.open_transports == 0
