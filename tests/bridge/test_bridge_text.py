@@ -88,7 +88,7 @@ def test_endless_line_takes_no_memory() -> None:
 @pytest.mark.parametrize("line", ["adc", "ms,adc", "us,adc", "mv"])
 @pytest.mark.parametrize("fs_hz", [125.0, 250.0, 500.0])
 def test_a_board_is_read_as_it_is(converse: Callable, line: str, fs_hz: float) -> None:
-    device = TextEmulator(ECG, fs_hz=fs_hz, line=line, banner="AD8232 ready", clock0=2**32 - 3_000_000)
+    device = TextEmulator(ECG, fs_hz=fs_hz, line=line, banner="AD8232 ready", counter=2**32 - 3_000_000)
     said = converse(TextSession(), device, until_s=12.0)
     assert said.ready.fs_hz == pytest.approx(fs_hz, rel=2e-4 if line == "us,adc" else 1e-2)
     assert said.ready.details["unit"] == ("mv" if line == "mv" else "adc")
@@ -135,7 +135,7 @@ def test_time_steps_back_and_doubled_lines_are_refused() -> None:
     samples = feed(session, lines)
     numbers = np.concatenate([block.first_sample + np.arange(len(block.ecg_mv)) for block in samples])
     assert numbers.tolist() == list(range(len(numbers)))
-    assert session.lines_skipped == 10
+    assert session.counters == {"lines_skipped": 0, "packets_rejected": 10, "duplicates": 10}
 
 
 def feed(session: TextSession, lines: list[str], *, per_s: float = 250.0) -> list[Samples]:
@@ -167,7 +167,7 @@ def test_unreadable_lines_are_lost_samples() -> None:
     lines[600] = "6x0"
     samples = feed(session, lines)
     assert [block.gap_before for block in samples if block.gap_before] == [1, 1]
-    assert session.lines_skipped == 2
+    assert session.counters["lines_skipped"] == 2
 
 
 def test_a_pause_without_time_column_is_a_gap(converse: Callable) -> None:

@@ -23,11 +23,13 @@ from .replies import Ack, Status, status_bytes
 from .wire import (
     ACK,
     CHANNEL_BYTES,
+    CHANNEL_BYTES_3R,
     IN_STREAM_RESPONSE,
     PACKET,
     STAMP_MODULUS,
     STATUS_RESPONSE,
     Channel,
+    Hardware,
     StatusBit,
 )
 
@@ -64,12 +66,13 @@ class PacketLayout:
     size: int
 
     @classmethod
-    def of(cls, channels: tuple[int, ...]) -> PacketLayout:
-        """Lay out the inquiry's channels; KeyError when the size of one is unknown."""
+    def of(cls, channels: tuple[int, ...], hardware: int = Hardware.SHIMMER3) -> PacketLayout:
+        """Lay out the inquiry's channels in its order; KeyError when the size of one is unknown."""
+        sizes = CHANNEL_BYTES_3R if hardware == Hardware.SHIMMER3R else CHANNEL_BYTES
         offsets, at = {}, _HEAD
         for channel in channels:
             offsets[channel] = at
-            at += CHANNEL_BYTES[channel]
+            at += sizes[channel]
         return cls(offsets, at)
 
     @property
@@ -105,12 +108,15 @@ class PacketFramer:
     ----------
     bytes_skipped, packets_rejected:
         Bytes that belonged to no packet; packets whose CRC or time was wrong.
+    duplicates:
+        Of the rejected packets those that were whole, but not younger than the last one.
 
     """
 
     def __init__(self, layout: PacketLayout, ticks: int, *, crc_bytes: int = 0, hardware: int = 3) -> None:
         self.bytes_skipped = 0
         self.packets_rejected = 0
+        self.duplicates = 0
         self.expects_ack = False
         self._layout = layout
         self._ticks = ticks
@@ -203,8 +209,12 @@ class PacketFramer:
 
     def _give_up_packet(self) -> None:
         self.packets_rejected += 1
-        if self._crc_bytes and len(self._buffer) >= self._size and self._well_formed(self._rows()[:1])[0]:
-            # Whole but late or doubled: the next one follows where this one ends.
+        whole = len(self._buffer) >= self._size and bool(self._well_formed(self._rows()[:1])[0])
+        if whole and self._stamp is not None:
+            back = (self._stamp - self._stamps(self._rows()[:1])[0]) % STAMP_MODULUS
+            self.duplicates += int(back < _MAX_STEP and back % self._ticks == 0)
+        if whole and self._crc_bytes:
+            # Late or doubled: the next one follows where this one ends.
             self._drop(self._size)
             return
         self._drop(1)

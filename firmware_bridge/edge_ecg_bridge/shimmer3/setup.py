@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from ..stream import BridgeError, Detail, show_bytes
 from . import commands, dock
+from .acceleration import ACCELEROMETERS, TYPICAL, Accelerometer, Calibration, parse_calibration
 from .exg import LEADS, ExgRegisters, Lead, ecg_registers
 from .packets import PacketLayout
-from .replies import Ack, Firmware, Inquiry, ReplyReader, parse_firmware, parse_inquiry
+from .replies import Ack, Firmware, Inquiry, ReplyReader, battery_v, parse_firmware, parse_inquiry
 from .wire import (
+    BATTERY_RESPONSE,
     BOARDS,
     EXG_BOARDS,
     EXG_UNIFIED_BOARD,
@@ -42,6 +44,12 @@ class Settings:
         1, 2, 3, 4, 6, 8 or 12.
     lead_off:
         Whether the chips watch for loose electrodes (DC comparators).
+    acceleration:
+        A name in :data:`edge_ecg_bridge.shimmer3.acceleration.ACCELEROMETERS`, or ``off``.
+    crc_bytes:
+        0, 1 or 2 bytes of CRC on every message, where the firmware has it.
+    unix_s:
+        What to set the device's real-time clock to; None to leave it.
 
     """
 
@@ -49,6 +57,9 @@ class Settings:
     lead: str = "LL-RA"
     gain: int = 4
     lead_off: bool = False
+    acceleration: str = "off"
+    crc_bytes: int = 2
+    unix_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,7 @@ class Stream:
     ticks: int
     registers: ExgRegisters
     details: dict[str, Detail]
+    calibration: Calibration | None = None
 
     @property
     def fs_hz(self) -> float:
@@ -113,7 +125,7 @@ def set_up(settings: Settings, reader: ReplyReader) -> Steps:
         firmware = parse_firmware((yield Ask(commands.get_firmware(), Response.FIRMWARE)).payload)
         _check_firmware(firmware)
         if firmware.kind == FirmwareId.LOG_AND_STREAM:
-            yield from _protect(firmware, hardware, reader)
+            yield from _protect(settings, firmware, hardware, reader)
         stream = yield from _configure(settings, reader, hardware, firmware)
         yield Ask(commands.start_streaming())
     except NoAnswerError as error:
@@ -174,16 +186,18 @@ def _check_firmware(firmware: Firmware) -> None:
         )
 
 
-def _protect(firmware: Firmware, hardware: int, reader: ReplyReader) -> Generator[Ask | Silence, Ack, None]:
+def _protect(
+    settings: Settings, firmware: Firmware, hardware: int, reader: ReplyReader
+) -> Generator[Ask | Silence, Ack, None]:
     """Make status messages tell-tale and every message checkable, as far as the firmware can."""
     if firmware.version >= _STATUS_ACK_SINCE:
         with suppress(NoAnswerError, RefusedError):
             yield Ask(commands.set_status_ack(False))
             reader.status_ack = False
-    if firmware.version >= _CRC_SINCE or hardware == Hardware.SHIMMER3R:
-        reader.crc_bytes = 2  # its ACK carries the CRC already
+    if settings.crc_bytes and (firmware.version >= _CRC_SINCE or hardware == Hardware.SHIMMER3R):
+        reader.crc_bytes = settings.crc_bytes  # its ACK carries the CRC already
         try:
-            yield Ask(commands.set_crc(2))
+            yield Ask(commands.set_crc(settings.crc_bytes))
         except (NoAnswerError, RefusedError):
             reader.crc_bytes = 0
 
@@ -197,8 +211,9 @@ def _configure(
     wanted = ecg_registers(
         TICK_HZ / ticks, gain=settings.gain, clock_out=clock_out, lead_off=settings.lead_off
     )
+    accelerometer = ACCELEROMETERS.get(settings.acceleration)
     yield Ask(commands.set_rate(ticks))
-    yield Ask(commands.set_sensors())
+    yield Ask(commands.set_sensors(*([accelerometer.sensors] if accelerometer else [])))
     for chip in (0, 1):
         yield Ask(commands.set_exg(chip, wanted[chip]))
     chips = []
@@ -210,7 +225,7 @@ def _configure(
     _check_registers(registers, lead, TICK_HZ / ticks)
     answer = yield Ask(commands.inquiry(), Response.INQUIRY, _SLOW_ANSWER_S)
     announced = parse_inquiry(answer.payload, hardware)
-    layout = _layout(announced, lead)
+    layout = _layout(announced, lead, accelerometer, hardware)
     details: dict[str, Detail] = {
         "hardware": "Shimmer3R" if hardware == Hardware.SHIMMER3R else "Shimmer3",
         "firmware": str(firmware),
@@ -220,7 +235,37 @@ def _configure(
         "crc_bytes": reader.crc_bytes,
         "lead_off_detection": registers.detects_lead_off,
     }
-    return Stream(layout, announced.ticks, registers, details)
+    if firmware.kind == FirmwareId.LOG_AND_STREAM and firmware.version >= _CRC_SINCE:
+        details |= yield from _about(hardware)
+    calibration = None
+    if accelerometer is not None:
+        calibration = yield from _calibration(accelerometer.block)
+        details["acceleration"] = "typical calibration" if calibration is None else "calibrated"
+        calibration = calibration or TYPICAL[settings.acceleration, Hardware(hardware)]
+    if settings.unix_s is not None:
+        yield Ask(commands.set_clock(settings.unix_s))
+    return Stream(layout, announced.ticks, registers, details, calibration)
+
+
+def _about(hardware: int) -> Generator[Ask | Silence, Ack, dict[str, Detail]]:
+    """Ask for name and battery: good to know, and no reason to fail."""
+    known: dict[str, Detail] = {}
+    with suppress(NoAnswerError, RefusedError):
+        payload = (yield Ask(commands.get_name(), Response.NAME, tries=1)).payload
+        known["name"] = payload[1:].rstrip(b"\0").decode("ascii", "replace")
+    if hardware == Hardware.SHIMMER3:  # the 3R's divider is not documented
+        with suppress(NoAnswerError, RefusedError):
+            payload = (yield Ask(commands.get_battery(), BATTERY_RESPONSE, tries=1)).payload
+            known["battery_v"] = round(battery_v(payload), 2)
+    return known
+
+
+def _calibration(block: int) -> Generator[Ask | Silence, Ack, Calibration | None]:
+    try:
+        answer = yield Ask(commands.get_calibration(), Response.CALIBRATION, _SLOW_ANSWER_S)
+    except (NoAnswerError, RefusedError):
+        return None
+    return parse_calibration(answer.payload, block)
 
 
 def _board() -> Generator[Ask | Silence, Ack, tuple[int, int]]:
@@ -256,9 +301,11 @@ def _check_registers(registers: ExgRegisters, lead: Lead, fs_hz: float) -> None:
         )
 
 
-def _layout(answer: Inquiry, lead: Lead) -> PacketLayout:
+def _layout(
+    answer: Inquiry, lead: Lead, accelerometer: Accelerometer | None, hardware: int
+) -> PacketLayout:
     try:
-        layout = PacketLayout.of(answer.channels)
+        layout = PacketLayout.of(answer.channels, hardware)
     except KeyError as unknown:
         raise BridgeError(
             f"The Shimmer announces a channel 0x{unknown.args[0]:02X} whose size is unknown.",
@@ -269,5 +316,11 @@ def _layout(answer: Inquiry, lead: Lead) -> PacketLayout:
             "The Shimmer did not switch its ECG channels on.",
             why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",
             remedy="Switch it off and on again.",
+        )
+    if accelerometer is not None and any(axis not in layout.offsets for axis in accelerometer.channels):
+        raise BridgeError(
+            "The Shimmer did not switch its accelerometer on.",
+            why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",
+            remedy="Leave ?accel out, or try the other one (?accel=on, ?accel=wide).",
         )
     return layout
