@@ -59,7 +59,7 @@ class Emulator(Protocol):
         ...
 
     def units(self, now_s: float) -> list[Unit]:
-        """Return the same as ``bytes_to_send``, packet by packet; what was returned by one is not by the other."""
+        """Return the same packet by packet; what one of the two has returned, the other does not."""
         ...
 
     @property

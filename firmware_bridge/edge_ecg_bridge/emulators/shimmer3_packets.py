@@ -1,8 +1,8 @@
 """The data packets of a virtual Shimmer: what its chips make of the voltages at its electrodes.
 
 It obeys its registers as the real one does: gain, reference, powered-down and shorted inputs, saturation at
-24 bit, lead-off comparators. One recorded lead feeds all electrodes: LL-RA gets it as it is, LA-RA and Vx-RL get
-it scaled.
+24 bit, lead-off comparators. One recorded lead feeds all electrodes: LL-RA gets it as it is, LA-RA and Vx-RL
+get it scaled.
 """
 
 from __future__ import annotations

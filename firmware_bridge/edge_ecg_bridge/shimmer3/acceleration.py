@@ -1,8 +1,8 @@
 """The accelerometers of a Shimmer: from counts to g by the calibration that the device keeps.
 
 Each motion sensor has a block of 21 bytes: offset and sensitivity of three axes as big-endian int16, and the
-alignment matrix as nine int8 in hundredths (firmware documentation SHIMMER_CALIBRATION, section 3). With u the
-counts, b the offset, K the sensitivities in counts per m/s² and R the alignment:
+alignment matrix as nine int8 in hundredths (the firmware's own documentation of its calibration bytes,
+section 3). With u the counts, b the offset, K the sensitivities in counts per m/s² and R the alignment:
 
     acceleration = R⁻¹ K⁻¹ (u − b)
 
@@ -28,7 +28,7 @@ _MIRRORED = ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
 
 @dataclass(frozen=True, slots=True)
 class Accelerometer:
-    """One of a Shimmer's accelerometers: its sensor bits, its channels, its block in the calibration answer."""
+    """One of a Shimmer's accelerometers: sensor bits, channels, block in the calibration answer."""
 
     sensors: bytes
     channels: tuple[Channel, Channel, Channel]
@@ -91,7 +91,7 @@ def parse_calibration(payload: bytes, block: int) -> Calibration | None:
 
 
 def axis_counts(packets: ByteArray, offsets: tuple[int, ...]) -> FloatArray:
-    """Read the axes at their offsets, int16 little-endian (the 12-bit converter never uses the sign): (k, 3)."""
+    """Read axes at their offsets as int16, little-endian (12 bits never reach the sign): (k, 3)."""
     low_high = [(packets[:, at].astype(np.int32), packets[:, at + 1].astype(np.int32)) for at in offsets]
     axes = [(low | high << 8).astype(np.uint16).view(np.int16) for low, high in low_high]
     return np.stack(axes, axis=1).astype(np.float64)

@@ -301,9 +301,7 @@ def _check_registers(registers: ExgRegisters, lead: Lead, fs_hz: float) -> None:
         )
 
 
-def _layout(
-    answer: Inquiry, lead: Lead, accelerometer: Accelerometer | None, hardware: int
-) -> PacketLayout:
+def _layout(answer: Inquiry, lead: Lead, accelerometer: Accelerometer | None, hardware: int) -> PacketLayout:
     try:
         layout = PacketLayout.of(answer.channels, hardware)
     except KeyError as unknown:

@@ -93,8 +93,8 @@ class TextSession:
     def counters(self) -> Mapping[str, int]:
         """Return what was thrown away.
 
-        ``lines_skipped`` could not be read; ``packets_rejected`` are lines whose time was wrong or whose count
-        no converter gives, ``duplicates`` those of them that stepped back in time.
+        ``lines_skipped`` could not be read; ``packets_rejected`` are lines whose time was wrong or whose
+        count no converter gives, ``duplicates`` those of them that stepped back in time.
         """
         clock = self._clock
         return {
