@@ -6,7 +6,7 @@ import threading
 import time
 
 from edge_ecg_bridge.emulators import Emulator, Signal
-from edge_ecg_bridge.synthetic import STORIES
+from edge_ecg_bridge.faults import FaultyEmulator, LinkState
 
 from ..errors import UsageError
 from .address import Address
@@ -15,9 +15,19 @@ from .kinds import options_of, session_for
 from .recording_signal import RecordingSignal
 from .session_source import SessionSource
 from .transport import TransportEndedError, TransportLostError
-from .virtual import DEFAULT_FIRMWARE, DEFAULT_STORY, VIRTUAL_KINDS, VirtualDevice, synthetic_signal
+from .virtual import (
+    DEFAULT_FIRMWARE,
+    DEFAULT_KIND,
+    DEFAULT_STORY,
+    VIRTUAL_KINDS,
+    VirtualDevice,
+    parse_faults,
+    synthetic_signal,
+)
 
-_OPTIONS = frozenset(("speed", "seed", "hr", "story", "from", "firmware", "line", "loop"))
+_OPTIONS = frozenset(
+    ("speed", "seed", "hr", "hrv", "lfhf", "noise", "story", "from", "firmware", "line", "loop", "fault")
+)
 _MAX = 0.0
 _YES_NO = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
 # Device time of one read where nobody waits for it, and of one where somebody does.
@@ -51,10 +61,12 @@ class VirtualTransport:
 
     def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
         """Let the device's time pass until it has sent something, at most ``timeout_s``."""
+        self._check_link()
         data = self._emulator.bytes_to_send(self.now())
         if not data:
             self._pass(timeout_s, gather_s)
             data = self._emulator.bytes_to_send(self.now())
+            self._check_link()
         if not data and self._emulator.ended:
             if getattr(self._emulator, "recording_over", False):
                 raise TransportEndedError("the recording is over")
@@ -63,11 +75,17 @@ class VirtualTransport:
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the device."""
+        self._check_link()
         self._emulator.receive(data, self.now())
 
     def close(self) -> None:
         """Let nobody wait any more."""
         self._closed.set()
+
+    def _check_link(self) -> None:
+        emulator = self._emulator
+        if isinstance(emulator, FaultyEmulator) and emulator.state(self.now()) is not LinkState.UP:
+            raise TransportLostError("the virtual device was unplugged")
 
     def _pass(self, timeout_s: float, gather_s: float) -> None:
         due_s = self._emulator.next_due_s
@@ -81,7 +99,7 @@ class VirtualTransport:
 def open_simulated(
     address: Address, *, device: str | None = None, clock: Clock = time.monotonic
 ) -> SessionSource:
-    """Open ``sim:``, ``sim:shimmer3`` or ``sim:text``.
+    """Open ``sim:`` or ``sim:KIND``, one of :data:`edge_ecg.sources.virtual.VIRTUAL_KINDS`.
 
     Raises
     ------
@@ -91,18 +109,19 @@ def open_simulated(
         When the recording to play cannot be read.
 
     """
-    kind = address.target.lower() or (device or VIRTUAL_KINDS[0]).lower()
+    kind = address.target.lower() or (device or DEFAULT_KIND).lower()
     if kind not in VIRTUAL_KINDS:
         raise UsageError(
             f"There is no virtual device {kind!r}.",
             remedy=f"Choose one of sim:{', sim:'.join(VIRTUAL_KINDS)}.",
         )
-    if device is not None and device.lower() != kind:
+    reads = VIRTUAL_KINDS[kind].device
+    if device is not None and device.lower() != reads:
         raise UsageError(
             f"{address} is a simulated {kind}, not a {device}.",
             remedy="Leave --device out, or change the address.",
         )
-    address.require_known(_OPTIONS | options_of(kind))
+    address.require_known(_OPTIONS | options_of(reads))
     speed = address.number("speed", 1.0, minimum=0.01, maximum=1000, words={"max": _MAX})
     seed = round(address.number("seed", 0.0, minimum=0, maximum=2**31))
     virtual = VirtualDevice(
@@ -113,16 +132,23 @@ def open_simulated(
         line=address.options.get("line", "us,adc"),
         loop=bool(address.number("loop", 0.0, minimum=0, maximum=1, words=_YES_NO)),
         seed=seed,
+        faults=parse_faults(address.options.get("fault", "")),
     )
-    session = session_for(kind, address)
+    session = session_for(reads, address)
     transport = VirtualTransport(virtual.build(), speed=speed, clock=clock)
     return SessionSource(address, transport, session, clock=clock, kind_prefix="simulated ")
 
 
 def _signal(address: Address, seed: int) -> Signal:
     if "from" not in address.options:
-        heart_rate_bpm = address.number("hr", 0.0, minimum=30, maximum=200)
-        return synthetic_signal(address.choice("story", DEFAULT_STORY, STORIES), heart_rate_bpm or None, seed)
+        return synthetic_signal(
+            address.options.get("story", DEFAULT_STORY),
+            address.number("hr", 0.0, minimum=30, maximum=200) or None,
+            seed,
+            sdnn_ms=address.number("hrv", 0.0, minimum=0, maximum=200) if "hrv" in address.options else None,
+            lf_hf=address.number("lfhf", 0.5, minimum=0, maximum=20),
+            noise_mv=address.number("noise", 0.01, minimum=0, maximum=10),
+        )
     recording = RecordingSignal.parse(address.options["from"])
     recording.check()
     return recording

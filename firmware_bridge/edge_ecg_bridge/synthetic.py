@@ -7,10 +7,11 @@ a beat; its height obeys, with the angles θᵢ and widths bᵢ of P, Q, R, S, T
     ż = − Σ aᵢ Δθᵢ exp(−Δθᵢ² / 2bᵢ²) − (z − z₀(t))
 
 with z₀ the breathing baseline; θᵢ and bᵢ stretch with the heart rate as in the paper's section III. On the
-circle θ is known, so the equation is linear in z and is solved beat by beat with its exact decay, on a grid of
-1024 Hz that does not depend on the sampling rate. The aᵢ are chosen for heights in millivolts: aᵢ = hᵢ ω / bᵢ².
-The RR intervals have the paper's two Gaussian bands, LF around 0.1 Hz and HF around the breathing rate, made of
-cosines with random phases, and beat-to-beat noise. The axis of posture and breathing is ours.
+circle θ is known, so the equation is linear in z and is solved beat by beat with its exact decay, on a grid
+of 1024 Hz that does not depend on the sampling rate. The aᵢ are chosen for heights in millivolts:
+aᵢ = hᵢ ω / bᵢ². The RR intervals have the paper's two Gaussian bands, LF around 0.1 Hz and HF around the
+breathing rate, made of cosines with random phases, and beat-to-beat noise. The axis of posture and breathing
+is ours.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class _Strikes:
 
 
 class HalfPacket(_Strikes):
-    """Cuts a packet off somewhere in its second half."""
+    """Cuts a packet off in its middle half."""
 
     def push(self, parcels: list[Parcel], t_s: float) -> list[Parcel]:
         """Let all pass, one of them cut."""
@@ -87,7 +87,10 @@ class HalfPacket(_Strikes):
     def _cut(self, parcel: Parcel) -> Parcel:
         self._harm(parcel, Harm.LOST)
         size = len(parcel.data)
-        return replace(parcel, data=parcel.data[: int(self._rng.integers(size // 2, size))])
+        least = size // 4
+        return replace(
+            parcel, data=parcel.data[: int(self._rng.integers(least, max(least + 1, 3 * size // 4)))]
+        )
 
 
 class BitFlip(_Strikes):
@@ -227,13 +230,14 @@ class BootBanner(_Strikes):
 
 
 STAGES: dict[str, type[_Strikes]] = {
-    "boot-banner": BootBanner,
     "stall": Stall,
+    "half-packet": HalfPacket,
+    "bit-flip": BitFlip,
     "time-back": TimeBack,
     "reorder": Reorder,
     "duplicate": Duplicate,
-    "half-packet": HalfPacket,
-    "bit-flip": BitFlip,
+    "boot-banner": BootBanner,
     "burst": Burst,
 }
-"""In the order in which packets pass through them."""
+"""In the order in which packets pass through them: what is copied was damaged before, so that no whole copy
+of a damaged packet arrives."""

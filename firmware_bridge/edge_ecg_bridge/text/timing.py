@@ -65,9 +65,14 @@ class BoardClock:
         if lost is None:
             return self._step_back(line, now_s)
         if lost == 0:
-            self.rejected += self._held is not None
-            self._held = None
-            return [self._accept(line)]
+            held, self._held = self._held, None
+            believed = [self._accept(line)]
+            if held is not None and held.stamp is not None:
+                if self._lost(line.stamp, held.stamp, self._late_s) == 0:  # the two had changed places
+                    believed.append(self._accept(held))
+                else:
+                    self.rejected += 1
+            return believed
         held, self._held = self._held, line
         if held is None:
             return []

@@ -77,7 +77,7 @@ def test_real_time_follows_the_clock(device: str | None) -> None:
         ("sim:cyton", None, "no virtual device 'cyton'"),
         ("sim:text", "shimmer3", "a simulated text, not a shimmer3"),
         ("sim:?hr=500", None, "hr=500"),
-        ("sim:?story=divorce", None, "story=divorce"),
+        ("sim:?story=divorce", None, "no story .divorce."),
         ("sim:?firmware=new", None, "no firmware version"),
         ("sim:text?line=xml", None, "no line format"),
         ("sim:?adc_bits=12", None, "unknown option"),
