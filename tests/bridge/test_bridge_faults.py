@@ -159,9 +159,10 @@ def test_stall_and_burst() -> None:
 
 def test_a_burst_ends_by_itself() -> None:
     device = FaultyEmulator(Counting(), parse_faults("burst@0:2"))
+    assert device.bytes_to_send(0.0) == b""
     assert device.bytes_to_send(0.5) == b""
     device.device.next_due_s = None
-    assert device.next_due_s == pytest.approx(2.5)
+    assert device.next_due_s == pytest.approx(2.0)
 
 
 def test_trickle_loses_nothing_and_says_that_there_is_more() -> None:

@@ -68,6 +68,7 @@ class FaultyEmulator:
         self._pieces = b""
         self._begin_s: float | None = None
         self._streams = getattr(emulator, "streams", 0)
+        self._fetched_s = 0.0
         self._was_away = False
         self._away_since_s = 0.0
 
@@ -154,7 +155,10 @@ class FaultyEmulator:
         if streams != self._streams:
             self._streams = streams
             fresh = self._new_stream(fresh)
-        parcels = [self._number(unit, now_s) for unit in fresh]
+        # What is fetched at once was sent bit by bit since the last time.
+        since_s, self._fetched_s = min(self._fetched_s, now_s), now_s
+        step_s = (now_s - since_s) / max(len(fresh), 1)
+        parcels = [self._number(unit, since_s + (i + 1) * step_s) for i, unit in enumerate(fresh)]
         if not up:  # the device goes on, and nobody hears it
             for parcel in parcels:
                 self._lose(parcel)
@@ -171,11 +175,11 @@ class FaultyEmulator:
         self.truth.new_stream()
         return fresh
 
-    def _number(self, unit: Unit, now_s: float) -> Parcel:
+    def _number(self, unit: Unit, sent_s: float) -> Parcel:
         if unit.samples and self._begin_s is None:
-            self._begin_s = now_s
+            self._begin_s = sent_s
         first, self.truth.sent = self.truth.sent, self.truth.sent + unit.samples
-        return Parcel(unit.data, first, unit.samples, now_s - (self._begin_s or 0.0))
+        return Parcel(unit.data, first, unit.samples, sent_s - (self._begin_s or 0.0))
 
     def _lose(self, parcel: Parcel) -> None:
         if parcel.samples:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_ecg.errors import EdgeEcgError, UsageError
+from edge_ecg.errors import DeviceError, EdgeEcgError, UsageError
 from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.signal.resample import Resampler
 from edge_ecg.sources import Source, open_source
@@ -34,6 +34,12 @@ def take(source: Source, n: int) -> np.ndarray:
         ("sim:shimmer3?speed=max&rate=512&firmware=0.11.0", "simulated shimmer3", 512.0),
         ("sim:text?speed=max", "simulated text", 250.0),
         ("sim:text?speed=max&fs=500&line=adc", "simulated text", 500.0),
+        ("sim:shimmer3r?speed=max", "simulated shimmer3", 256.0),
+        (
+            "sim:shimmer3?speed=max&story=rest:20,stress:30,stand&hrv=60&lfhf=2&noise=0.02",
+            "simulated shimmer3",
+            256.0,
+        ),
     ],
 )
 def test_kinds(address: str, device: str, fs_hz: float) -> None:
@@ -83,11 +89,44 @@ def test_real_time_follows_the_clock(device: str | None) -> None:
         ("sim:?adc_bits=12", None, "unknown option"),
         ("sim:?from=sim:", None, "not a recording"),
         ("sim:?speed=0", None, "speed=0"),
+        ("sim:?fault=toaster", None, "no fault 'toaster'"),
+        ("sim:?fault=stall@never", None, "does not say when"),
+        ("sim:text?fault=already-streaming", None, "cannot have all of these faults"),
+        ("sim:?fault=stale-bluez", None, "no fault stale-bluez"),
+        ("sim:?noise=-1", None, "noise=-1"),
     ],
 )
 def test_wrong_usage(address: str, device: str | None, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         open_source(address, device=device)
+
+
+def test_faults_in_an_address() -> None:
+    address = "sim:shimmer3?speed=max&fault=bit-flip@2,duplicate@3,stall@4:0.5,trickle@0"
+    with open_source(address) as source:
+        blocks = []
+        for item in source:
+            if isinstance(item, SampleBlock):
+                blocks.append(item)
+                if item.end_s > 8.0:
+                    break
+    gaps = [(round(block.start_s, 1), block.gap_before) for block in blocks if block.gap_before]
+    assert [lost for _, lost in gaps] == [1, pytest.approx(128, abs=1)]
+    truth = Reservoir(SyntheticEcg(STORIES["rest-stress"])(256.0)).take(3000)
+    for block in blocks:
+        part = truth[block.first_sample : block.first_sample + len(block)]
+        assert np.abs(block.ecg_mv - part).max() < 1e-4
+
+
+def test_an_unplugged_virtual_device_is_a_lost_link() -> None:
+    """The same device comes back after five seconds; going on with it is the source's matter."""
+    with open_source("sim:shimmer3?speed=max&fault=unplug@6") as source:
+        items = []
+        with pytest.raises(DeviceError, match="unplugged"):  # noqa: PT012
+            for item in source:
+                items.append(item)  # noqa: PERF402
+    assert items[-1].event == "lost"
+    assert 5.5 < items[-1].at_s < 6.5
 
 
 @pytest.fixture
