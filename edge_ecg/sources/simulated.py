@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
+from dataclasses import dataclass
 
 from edge_ecg_bridge.emulators import Emulator, Signal
 from edge_ecg_bridge.faults import FaultyEmulator, LinkState
@@ -35,6 +37,13 @@ _BATCH_S, _LIVE_BATCH_S = 0.25, 0.05
 _MOMENT_S = 1e-3
 
 
+@dataclass
+class _Passed:
+    """Device time that passed at full speed, shared by all connections to a device."""
+
+    seconds: float = 0.0
+
+
 class VirtualTransport:
     """Carries bytes between a session and a virtual device, as a :class:`Transport` in this process.
 
@@ -45,19 +54,25 @@ class VirtualTransport:
     speed:
         Device seconds per second of ``clock``; 0 for as fast as possible, on a time of its own.
 
+    Attributes
+    ----------
+    live:
+        False where the device waits for whoever reads.
+
     """
 
     def __init__(self, emulator: Emulator, *, speed: float = 1.0, clock: Clock = time.monotonic) -> None:
         self._emulator = emulator
         self._speed = speed
+        self.live = speed != _MAX
         self._clock = clock
         self._begin_s = clock()
-        self._virtual_s = 0.0
+        self._passed = _Passed()
         self._closed = threading.Event()
 
     def now(self) -> float:
         """Return the device's time."""
-        return self._virtual_s if self._speed == _MAX else (self._clock() - self._begin_s) * self._speed
+        return self._passed.seconds if self._speed == _MAX else (self._clock() - self._begin_s) * self._speed
 
     def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
         """Let the device's time pass until it has sent something, at most ``timeout_s``."""
@@ -82,6 +97,24 @@ class VirtualTransport:
         """Let nobody wait any more."""
         self._closed.set()
 
+    def again(self) -> VirtualTransport:
+        """Return another connection to the same device, in the same time.
+
+        Raises
+        ------
+        TransportLostError
+            While it is unplugged.
+
+        """
+        self._check_link()
+        other = copy.copy(self)
+        other._closed = threading.Event()
+        return other
+
+    def let_pass(self, seconds: float) -> None:
+        """Let the device's time pass at full speed while nobody is connected."""
+        self._passed.seconds += seconds
+
     def _check_link(self) -> None:
         emulator = self._emulator
         if isinstance(emulator, FaultyEmulator) and emulator.state(self.now()) is not LinkState.UP:
@@ -91,7 +124,7 @@ class VirtualTransport:
         due_s = self._emulator.next_due_s
         wait_s = timeout_s if due_s is None else min(max(due_s - self.now(), _MOMENT_S), timeout_s)
         if self._speed == _MAX:
-            self._virtual_s += wait_s + (_BATCH_S if gather_s else 0.0)
+            self._passed.seconds += wait_s + (_BATCH_S if gather_s else 0.0)
         else:
             self._closed.wait((wait_s + (_LIVE_BATCH_S if gather_s else 0.0)) / self._speed)
 

@@ -69,8 +69,7 @@ class FaultyEmulator:
         self._begin_s: float | None = None
         self._streams = getattr(emulator, "streams", 0)
         self._fetched_s = 0.0
-        self._was_away = False
-        self._away_since_s = 0.0
+        self._strikes = {plan.name: 0 for plan in self._away}
 
     # -- the link --------------------------------------------------------------------------------------
 
@@ -83,18 +82,17 @@ class FaultyEmulator:
         return LinkState.UP
 
     def _watch_link(self, now_s: float) -> bool:
-        """Notice that the link went or came back; return whether it is up."""
-        away = self.state(now_s) is not LinkState.UP
-        if away and not self._was_away:
-            self._away_since_s = now_s
-            for plan in self._away:
-                if plan.active(now_s - (self._begin_s or 0.0)):
-                    self.truth.strike(plan.name)
-            self.link_lost()
-        elif self._was_away and not away:
-            self.truth.away.append((self._away_since_s, now_s))
-        self._was_away = away
-        return not away
+        """Notice that the link went or came back, also while nobody looked; return whether it is up."""
+        t_s = now_s - (self._begin_s or 0.0)
+        for plan in self._away if self._begin_s is not None else []:
+            begun = plan.strikes(t_s)
+            if begun > self._strikes[plan.name]:
+                self._strikes[plan.name] = begun
+                self.truth.strike(plan.name)
+                until_s = plan.until_s(t_s)
+                self.truth.away.append((until_s - plan.seconds, until_s))
+                self.link_lost()
+        return self.state(now_s) is LinkState.UP
 
     # -- the emulator protocol -------------------------------------------------------------------------
 
@@ -159,9 +157,8 @@ class FaultyEmulator:
         since_s, self._fetched_s = min(self._fetched_s, now_s), now_s
         step_s = (now_s - since_s) / max(len(fresh), 1)
         parcels = [self._number(unit, since_s + (i + 1) * step_s) for i, unit in enumerate(fresh)]
-        if not up:  # the device goes on, and nobody hears it
-            for parcel in parcels:
-                self._lose(parcel)
+        parcels = [parcel for parcel in parcels if self._is_heard(parcel)]
+        if not up:
             return []
         t_s = 0.0 if self._begin_s is None else now_s - self._begin_s
         for stage in self._stages:
@@ -181,7 +178,11 @@ class FaultyEmulator:
         first, self.truth.sent = self.truth.sent, self.truth.sent + unit.samples
         return Parcel(unit.data, first, unit.samples, sent_s - (self._begin_s or 0.0))
 
-    def _lose(self, parcel: Parcel) -> None:
-        if parcel.samples:
-            name = next((plan.name for plan in self._away), "")
-            self.truth.damages.append(Damage(parcel.first, parcel.samples, name, Harm.LOST, parcel.t_s))
+    def _is_heard(self, parcel: Parcel) -> bool:
+        """Whether there was a link when something was sent; the device goes on without one."""
+        if self._begin_s is None:
+            return True
+        plan = next((plan for plan in self._away if plan.active(parcel.t_s)), None)
+        if plan is not None and parcel.samples:
+            self.truth.damages.append(Damage(parcel.first, parcel.samples, plan.name, Harm.LOST, parcel.t_s))
+        return plan is None

@@ -49,7 +49,7 @@ class Truth:
     strikes:
         How often each fault struck.
     away:
-        Begin and end of each time in which nobody could be connected.
+        Begin and end of each time in which nobody could be connected, in seconds of the stream.
 
     """
 

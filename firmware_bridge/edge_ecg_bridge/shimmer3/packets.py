@@ -4,8 +4,8 @@ A packet is ``00``, a 24-bit time stamp, the channels, and the CRC if it is on. 
 byte of every small sample, so it proves nothing. What proves a packet is its time: a stamp lies a whole
 number of sampling intervals after the last one. Without CRC it must also be followed, at once or behind one
 other, by one exactly one interval later, or by a message, or stand before one that is; so each packet comes
-one packet late, and one with a hole in its middle is refused, unless the hole is whole packets long: that only
-a CRC can tell from whole packets lost. A packet that steps back in time is refused: unwrapping it would shift
+one packet late. One with a hole in its middle is refused, unless the hole is whole packets long: that only a
+CRC can tell from whole packets lost. A packet that steps back in time is refused: unwrapping it would shift
 all later time.
 """
 

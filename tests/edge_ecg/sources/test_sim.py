@@ -12,6 +12,9 @@ from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.signal.resample import Resampler
 from edge_ecg.sources import Source, open_source
 from edge_ecg.sources.recording_signal import RecordingSignal
+from edge_ecg.sources.simulated import VirtualTransport
+from edge_ecg.sources.transport import TransportLostError
+from edge_ecg.sources.virtual import VirtualDevice, parse_faults
 from edge_ecg_bridge.emulators import Reservoir
 from edge_ecg_bridge.synthetic import STORIES, SyntheticEcg
 
@@ -188,3 +191,24 @@ def test_a_missing_recording_is_found_at_once() -> None:
     assert raised.value.exit_code == 5
     with pytest.raises(UsageError, match="not a recording"):
         RecordingSignal.parse("/dev/ttyUSB0")
+
+
+def test_a_device_can_be_connected_again_in_its_own_time() -> None:
+    """After five seconds the unplugged device is back; what it measures then goes on from there."""
+    device = VirtualDevice("text", SyntheticEcg(seed=2), faults=parse_faults("unplug@3:5"))
+    first = VirtualTransport(device.build(), speed=0.0)
+    heard = b""
+    with pytest.raises(TransportLostError, match="unplugged"):  # noqa: PT012
+        while True:
+            heard += first.read(0.05, 0.02)
+    with pytest.raises(TransportLostError, match="unplugged"):
+        first.again()
+    with pytest.raises(TransportLostError, match="unplugged"):
+        first.write(b"x")
+    first.let_pass(6.0)
+    second = first.again()
+    assert second.now() == first.now() > 8.0
+    second.close()
+    more = first.again().read(0.05)
+    begin, end = (int(text.splitlines()[0].split(b",")[0]) for text in (heard, more))
+    assert 8_000_000 <= end - begin < 10_000_000
