@@ -108,8 +108,9 @@ def main() -> int:
             session,
         )
         print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-    missing = [name for name, fault in FAULTS.items() if fault.layer is Layer.RADIO]
-    print(f"\nFaults of the radio ({', '.join(missing)}) need a device that speaks it.", file=sys.stderr)
+    missing = set(FAULTS) - {fault for _, fault in pairs()}
+    if missing:
+        print(f"\nNo device here can have {', '.join(sorted(missing))}.", file=sys.stderr)
     return 0
 
 

@@ -117,8 +117,11 @@ class VirtualTransport:
 
     def _check_link(self) -> None:
         emulator = self._emulator
-        if isinstance(emulator, FaultyEmulator) and emulator.state(self.now()) is not LinkState.UP:
+        state = emulator.state(self.now()) if isinstance(emulator, FaultyEmulator) else LinkState.UP
+        if state is LinkState.UNPLUGGED:
             raise TransportLostError("the virtual device was unplugged")
+        if state is LinkState.DROPPED:
+            raise TransportLostError("the virtual link was dropped")
 
     def _pass(self, timeout_s: float, gather_s: float) -> None:
         due_s = self._emulator.next_due_s

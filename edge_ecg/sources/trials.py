@@ -62,8 +62,8 @@ _OTHERS = (
 
 
 def variants() -> list[Variant]:
-    """Return all kinds that are served as bytes, and some of them in other ways of being."""
-    usual = [Variant(name) for name, kind in VIRTUAL_KINDS.items() if not kind.radio]
+    """Return all kinds, and some of them in other ways of being."""
+    usual = [Variant(name) for name in VIRTUAL_KINDS]
     return [each for one in usual for each in (one, *(other for other in _OTHERS if other.kind == one.kind))]
 
 

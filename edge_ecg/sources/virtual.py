@@ -62,7 +62,7 @@ class VirtualDevice:
             if plan.fault.layer is Layer.RADIO and not kind.radio:
                 raise UsageError(
                     f"A virtual {self.kind} has no fault {plan.name}.",
-                    why="It is a fault of Bluetooth LE, and this device is served over a serial line.",
+                    why="It is a fault of Bluetooth LE, which this device does not speak.",
                     remedy=f"Choose one of {', '.join(faults_of(self.kind))}.",
                 )
         arguments = {**kind.options(self), "loop": self.loop, "seed": self.seed}
@@ -125,7 +125,7 @@ class VirtualKind:
         Modulus of the device's counter or clock and its ticks a second, where its emulator takes a
         ``counter`` to begin with.
     radio:
-        Whether it is served over Bluetooth LE.
+        Whether the device speaks Bluetooth LE, so that it can have the faults of a radio.
     step_mv:
         One step of its converter at the electrodes, in the state in which edge-ecg uses it.
     proof:

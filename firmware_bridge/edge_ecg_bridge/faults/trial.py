@@ -94,7 +94,8 @@ def hold_trial(
 ) -> list[Part]:
     """Let sessions talk with a device until a time, a new one after each lost link; return what they said.
 
-    A session that fails is the last one. Nothing waits: the clock is counted up.
+    A session that fails is the last one, unless it fails because its link is dead. Nothing waits: the clock
+    is counted up.
     """
     now_s, parts = 0.0, []
     while now_s < until_s:
@@ -118,7 +119,8 @@ def hold_trial(
 
 
 def _exchange(session: Session, emulator: FaultyEmulator, part: Part, now_s: float) -> None:
-    if emulator.state(now_s) is not LinkState.UP:
+    state = emulator.state(now_s)
+    if state in (LinkState.UNPLUGGED, LinkState.DROPPED):
         part.link_lost = True
         part.damages = list(emulator.truth.damages)
         return
@@ -134,7 +136,11 @@ def _exchange(session: Session, emulator: FaultyEmulator, part: Part, now_s: flo
             more = bool(data) and due_s is not None and due_s <= now_s
         session.on_time(now_s)
     except BridgeError as error:
-        part.failure = error
+        part.link_lost = state is LinkState.STALE  # it looked alive, and only the silence told
+        if part.link_lost:
+            part.damages = list(emulator.truth.damages)
+        else:
+            part.failure = error
     for event in session.events():
         if isinstance(event, Ready):
             part.ready = event

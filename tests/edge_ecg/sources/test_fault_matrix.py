@@ -22,18 +22,20 @@ def name(value: object) -> str:
 
 
 def test_the_matrix_leaves_no_kind_and_no_fault_out() -> None:
-    assert {variant.kind for variant in variants()} == {n for n, k in VIRTUAL_KINDS.items() if not k.radio}
+    assert {variant.kind for variant in variants()} == set(VIRTUAL_KINDS)
+    radio = any(kind.radio for kind in VIRTUAL_KINDS.values())
     tried = {fault for _, fault in PAIRS}
-    assert tried == {name for name, fault in FAULTS.items() if fault.layer is not Layer.RADIO}
+    assert tried == {name for name, fault in FAULTS.items() if radio or fault.layer is not Layer.RADIO}
     for kind in VIRTUAL_KINDS:
-        assert len(faults_of(kind)) >= len(FAULTS) - 4
+        assert len(faults_of(kind)) >= len(FAULTS) - 5
 
 
 @pytest.mark.parametrize(("variant", "fault"), PAIRS, ids=name)
 def test_what_is_lost_is_what_is_reported(variant: Variant, fault: str, model: Model) -> None:
     trial = hold(variant, fault, until_s=38.0)
     assert trial.strikes >= 1
-    assert len(trial.parts) == (2 if fault == "unplug" else 1), "the session goes on"
+    away = fault in ("unplug", "ble-drop", "stale-bluez")
+    assert len(trial.parts) == (2 if away else 1), "the session goes on"
     for part, kept in zip(trial.parts, trial.accounts, strict=True):
         assert part.failure is None
         assert kept.delivered > 500
