@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from edge_ecg_bridge.faults import FaultyEmulator, FaultySignal, Harm, Layer, PlannedFault
+from edge_ecg_bridge.faults.device import RATE_ERROR
 from edge_ecg_bridge.faults.trial import Account, Part, account, hold_trial
 from edge_ecg_bridge.synthetic import SyntheticEcg
 
@@ -150,15 +151,18 @@ def hold(variant: Variant, faults: str, *, until_s: float = TRIAL_S) -> Trial:
     address: Address = parse_address(f"sim:{variant.kind}")
     parts = hold_trial(lambda: session_for(kind.device, address), emulator, until_s=until_s)
     signal = FaultySignal(heart, planned, seed=_SEED)
-    accounts = [
-        account(part, signal, _own_rate(part, emulator), kind.step_mv) for part in parts if part.samples
-    ]
+    wrong = any(plan.name == "rate-off" for plan in planned)
+    accounts = []
+    for part in parts:
+        if part.samples:
+            fs_hz = _own_rate(part, emulator) * (1.0 + RATE_ERROR * wrong)
+            accounts.append(account(part, signal, fs_hz, kind.step_mv))
     link = emulator.truth.strikes
     strikes = sum(link.get(plan.name, plan.strikes(until_s - 2.0)) for plan in planned)
     return Trial(variant, planned, parts, accounts, strikes)
 
 
 def _own_rate(part: Part, emulator: FaultyEmulator) -> float:
-    """Return the rate at which the device asks for its signal: its own, whatever the session made of it."""
+    """Return the rate that the device takes for its own, whatever the session made of it."""
     assert part.ready is not None
     return float(getattr(emulator.device, "fs_hz", part.ready.fs_hz))

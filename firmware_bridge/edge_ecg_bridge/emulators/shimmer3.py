@@ -29,11 +29,12 @@ class Shimmer3Emulator(ShimmerState):
     Parameters
     ----------
     signal:
-        Lead II; asked for at the rate that the host sets, from its beginning at every start command.
+        Lead II; asked for at the rate that the host sets (as far as the crystal is right), from its
+        beginning at every start command.
     counter:
         The 32768 Hz counter at time 0.
     rate_error:
-        Relative error of its crystal: it samples at (1 + error) times the rate, by its own clock exactly.
+        Relative error of its crystal: it samples at (1 + error) times the rate and calls that the rate.
     already_streaming:
         It was left streaming by another host.
     electrode_offset_mv:
@@ -106,7 +107,12 @@ class Shimmer3Emulator(ShimmerState):
         """When the next packet is due."""
         if self._out or self._left_streaming:
             return -np.inf
-        return self._first_s + self._made * self._ticks / self._tick_hz if self.streaming else None
+        return self._first_s + self._made / self._real_hz if self.streaming else None
+
+    @property
+    def _real_hz(self) -> float:
+        """Samples a second of true time."""
+        return self._tick_hz / self._ticks
 
     def link_lost(self) -> None:
         """Stop streaming and fall back to the settings of power-up, as the firmware does."""
@@ -180,7 +186,7 @@ class Shimmer3Emulator(ShimmerState):
         self.streams += 1
         if self._unplug_after_s is not None and self._unplug_at_s is None:
             self._unplug_at_s = now_s + self._unplug_after_s
-        self._source = Reservoir(self._signal(self.fs_hz))
+        self._source = Reservoir(self._signal(self._real_hz))
         self._first_s = now_s + _FIRST_PACKET_S
         self._first_stamp = self._counter + round(self._first_s * self._tick_hz)
         self._made = 0
@@ -197,12 +203,12 @@ class Shimmer3Emulator(ShimmerState):
             self._begin_as_left(now_s)
         if not self.streaming or now_s < self._first_s:
             return
-        due = int((now_s - self._first_s) * self._tick_hz / self._ticks + 1e-6) + 1 - self._made
+        due = int((now_s - self._first_s) * self._real_hz + 1e-6) + 1 - self._made
         if due <= 0:
             return
         lead_mv = self._source.take(due)
         while len(lead_mv) < due and self._loop:
-            self._source = Reservoir(self._signal(self.fs_hz))
+            self._source = Reservoir(self._signal(self._real_hz))
             more = self._source.take(due - len(lead_mv))
             if not len(more):
                 break
@@ -222,7 +228,7 @@ class Shimmer3Emulator(ShimmerState):
     def _packets(self, lead_mv: FloatArray) -> ByteArray:
         numbers = self._made + np.arange(len(lead_mv))
         channels = self.channels()
-        t_s = numbers / self.fs_hz
+        t_s = numbers / self._real_hz
         return packet_rows(
             channels,
             self._first_stamp + numbers * self._ticks,

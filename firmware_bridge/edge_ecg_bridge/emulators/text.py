@@ -27,7 +27,7 @@ class TextEmulator:
     counter:
         The board's time column at the first sample, in its own unit.
     rate_error:
-        Relative error of its crystal: it prints at (1 + error) times the rate, by its own clock exactly.
+        Relative error of its crystal: it prints at (1 + error) times the rate and calls that the rate.
     electrode_off:
         Whether LO+ or LO- is high at a time (seconds from the first sample): the line is then ``!``.
     loss, unplug_after_s, loop:
@@ -71,7 +71,7 @@ class TextEmulator:
         self._unplug_after_s = unplug_after_s
         self._loop = loop
         self._rng = np.random.default_rng(seed)
-        self._source = Reservoir(signal(fs_hz))
+        self._source = Reservoir(signal(self._real_hz))
         self._began_s: float | None = None
         self._made = 0
 
@@ -110,7 +110,7 @@ class TextEmulator:
             return out
         ecg_mv = self._source.take(due)
         while len(ecg_mv) < due and self._loop:
-            self._source = Reservoir(self._signal(self.fs_hz))
+            self._source = Reservoir(self._signal(self._real_hz))
             more = self._source.take(due - len(ecg_mv))
             if not len(more):
                 break
@@ -124,7 +124,7 @@ class TextEmulator:
         return out + [Unit(line.encode(), 1) for line in lines]
 
     def _print(self, number: int, ecg_mv: float) -> str:
-        if self._electrode_off is not None and self._electrode_off(number / self.fs_hz):
+        if self._electrode_off is not None and self._electrode_off(number / self._real_hz):
             value = "!"
         elif self._line == "mv":
             value = f"{ecg_mv:.4f}"
