@@ -337,3 +337,13 @@ def test_lead_off_lines_without_time_keep_theirs() -> None:
     assert sum(block.gap_before for block in samples) == 0
     off = np.concatenate([block.lead_off for block in samples])
     assert off.sum() == 10
+
+
+def test_a_flood_of_lines_ends_before_it_fills_the_memory() -> None:
+    session = TextSession()
+    session.start(0.0)
+    session.receive(b"1\n2\n", 0.0)
+    with pytest.raises(BridgeError, match="lines a second; the ECG needs"):  # noqa: PT012
+        for step in range(100):
+            session.receive(b"512\n" * 1000, 1.5 + step * 1e-3)
+    assert len(session._early) < 30_000

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from ..stream import BridgeError, Detail, show_bytes
 from . import commands, dock
-from .acceleration import ACCELEROMETERS, TYPICAL, Accelerometer, Calibration, parse_calibration
-from .exg import LEADS, ExgRegisters, Lead, ecg_registers
+from .acceleration import ACCELEROMETERS, TYPICAL, Calibration, parse_calibration
+from .checks import lay_out, require_firmware, require_registers
+from .exg import LEADS, ExgRegisters, ecg_registers
 from .packets import PacketLayout
-from .replies import Ack, Firmware, Inquiry, ReplyReader, battery_v, parse_firmware, parse_inquiry
+from .replies import Ack, Firmware, ReplyReader, battery_v, parse_firmware, parse_inquiry
 from .wire import (
     BATTERY_RESPONSE,
     BOARDS,
@@ -26,7 +27,6 @@ from .wire import (
 
 _CRC_SINCE = (0, 13, 7)
 _STATUS_ACK_SINCE = (0, 15, 4)
-_LONG_STAMPS_SINCE = {FirmwareId.LOG_AND_STREAM: (0, 5, 4), FirmwareId.BT_STREAM: (0, 7, 3)}
 _SLOW_ANSWER_S = 2.0
 
 
@@ -123,7 +123,7 @@ def set_up(settings: Settings, reader: ReplyReader) -> Steps:
     hardware = yield from _identify(reader)
     try:
         firmware = parse_firmware((yield Ask(commands.get_firmware(), Response.FIRMWARE)).payload)
-        _check_firmware(firmware)
+        require_firmware(firmware)
         if firmware.kind == FirmwareId.LOG_AND_STREAM:
             yield from _protect(settings, firmware, hardware, reader)
         stream = yield from _configure(settings, reader, hardware, firmware)
@@ -171,21 +171,6 @@ def _look_for_dock(seen: bytes) -> Generator[Ask | Silence, Ack, None]:
     raise dock.problem(found)
 
 
-def _check_firmware(firmware: Firmware) -> None:
-    if firmware.kind == FirmwareId.SD_LOG:
-        raise BridgeError(
-            f"The Shimmer runs SDLog {firmware}, which writes to its card and does not stream.",
-            remedy="Put the LogAndStream firmware on it with Consensys.",
-        )
-    since = _LONG_STAMPS_SINCE.get(FirmwareId(firmware.kind)) if firmware.kind in set(FirmwareId) else None
-    if since is None or firmware.version < since:
-        raise BridgeError(
-            f"The Shimmer runs firmware {firmware} (kind {firmware.kind}), which edge-ecg cannot read.",
-            why="Its packets carry 16-bit time stamps." if since else "",
-            remedy="Put the current LogAndStream firmware on it with Consensys.",
-        )
-
-
 def _protect(
     settings: Settings, firmware: Firmware, hardware: int, reader: ReplyReader
 ) -> Generator[Ask | Silence, Ack, None]:
@@ -222,10 +207,10 @@ def _configure(
         chips.append(ExgRegisters(answer.payload[1:]))
     lead = LEADS[settings.lead]
     registers = chips[lead.chip]
-    _check_registers(registers, lead, TICK_HZ / ticks)
+    require_registers(registers, lead, TICK_HZ / ticks)
     answer = yield Ask(commands.inquiry(), Response.INQUIRY, _SLOW_ANSWER_S)
     announced = parse_inquiry(answer.payload, hardware)
-    layout = _layout(announced, lead, accelerometer, hardware)
+    layout = lay_out(announced, lead, accelerometer, hardware)
     details: dict[str, Detail] = {
         "hardware": "Shimmer3R" if hardware == Hardware.SHIMMER3R else "Shimmer3",
         "firmware": str(firmware),
@@ -282,43 +267,3 @@ def _board() -> Generator[Ask | Silence, Ack, tuple[int, int]]:
             remedy="ECG needs the ECG/EMG unit (SR37 or SR47).",
         )
     return board, revision
-
-
-def _check_registers(registers: ExgRegisters, lead: Lead, fs_hz: float) -> None:
-    """Refuse a chip that did not take the set-up: better no ECG than a wrong one."""
-    good = (
-        len(registers.data) == commands.EXG_REGISTERS
-        and registers.gain(lead.channel) is not None
-        and registers.powered(lead.channel)
-        and registers.input(lead.channel) in (0, 7)
-        and (registers.rate_hz or 0) >= fs_hz
-    )
-    if not good:
-        raise BridgeError(
-            "The Shimmer's ECG chip did not take its set-up.",
-            why=f"Its registers read {registers.data.hex(' ').upper()}.",
-            remedy="Switch the Shimmer off and on again; if that does not help, its ExG board is broken.",
-        )
-
-
-def _layout(answer: Inquiry, lead: Lead, accelerometer: Accelerometer | None, hardware: int) -> PacketLayout:
-    try:
-        layout = PacketLayout.of(answer.channels, hardware)
-    except KeyError as unknown:
-        raise BridgeError(
-            f"The Shimmer announces a channel 0x{unknown.args[0]:02X} whose size is unknown.",
-            remedy="Report this with the firmware version; until then use LogAndStream 1.0.",
-        ) from None
-    if answer.ticks == 0 or lead.sample_id not in layout.offsets or lead.status_id not in layout.offsets:
-        raise BridgeError(
-            "The Shimmer did not switch its ECG channels on.",
-            why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",
-            remedy="Switch it off and on again.",
-        )
-    if accelerometer is not None and any(axis not in layout.offsets for axis in accelerometer.channels):
-        raise BridgeError(
-            "The Shimmer did not switch its accelerometer on.",
-            why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",
-            remedy="Leave ?accel out, or try the other one (?accel=on, ?accel=wide).",
-        )
-    return layout

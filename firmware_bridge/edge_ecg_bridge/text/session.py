@@ -15,6 +15,8 @@ SILENCE_S = 5.0
 MIN_FS_HZ, MAX_FS_HZ = 100.0, 4000.0
 SETTLE_S, COUNT_S = 1.0, 4.0
 _PAUSE_S = 1.0
+# No board that can be used prints so many lines while its rate is being found out.
+_MAX_EARLY = round(MAX_FS_HZ * (SETTLE_S + COUNT_S + 1.0))
 # So many counts in a row beyond the converter's range are no damage: the settings are wrong.
 _MISFITS = 10
 # Numbers that are not whole among so many whole ones are damage.
@@ -167,6 +169,8 @@ class TextSession:
         if now_s - self._first_s < SETTLE_S and self.settings.fs_hz is None:
             return  # the burst of what had been waiting in buffers
         self._early.extend((now_s, line) for line in lines)
+        if len(self._early) > _MAX_EARLY:
+            raise _impossible(len(self._early) / max(now_s - self._early[0][0], 1e-3))
         stamps = np.array([line.stamp for _, line in self._early if line.stamp is not None])
         if self.settings.fs_hz is not None:
             if now_s - self._first_s < SETTLE_S:
@@ -183,11 +187,7 @@ class TextSession:
                 return
             fs_hz, tick_s = counted_rate([at for at, _ in self._early]), 0.0
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
-            raise BridgeError(
-                f"The board sends {fs_hz:.0f} lines a second; the ECG needs {MIN_FS_HZ:g} to {MAX_FS_HZ:g}.",
-                why="At 9600 baud no more than about 190 lines a second fit." if fs_hz < MIN_FS_HZ else "",
-                remedy="Let its sketch print 250 lines a second at 115200 baud, or give the rate as ?fs=250.",
-            )
+            raise _impossible(fs_hz)
         self._fs_hz = fs_hz
         self._clock = BoardClock(fs_hz, tick_s) if len(stamps) else None
         values = [line for _, line in self._early if line.value is not None]
@@ -270,3 +270,11 @@ class TextSession:
         if not self._counts:
             return value * {"uv": 1e-3, "v": 1e3}.get(settings.unit, 1.0)
         return (value / 2.0**settings.adc_bits - 0.5) * settings.vref * 1000.0 / settings.gain
+
+
+def _impossible(fs_hz: float) -> BridgeError:
+    return BridgeError(
+        f"The board sends {fs_hz:.0f} lines a second; the ECG needs {MIN_FS_HZ:g} to {MAX_FS_HZ:g}.",
+        why="At 9600 baud no more than about 190 lines a second fit." if fs_hz < MIN_FS_HZ else "",
+        remedy="Let its sketch print 250 lines a second at 115200 baud, or give the rate as ?fs=250.",
+    )
