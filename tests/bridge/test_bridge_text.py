@@ -88,7 +88,7 @@ def test_endless_line_takes_no_memory() -> None:
 @pytest.mark.parametrize("line", ["adc", "ms,adc", "us,adc", "mv"])
 @pytest.mark.parametrize("fs_hz", [125.0, 250.0, 500.0])
 def test_a_board_is_read_as_it_is(converse: Callable, line: str, fs_hz: float) -> None:
-    device = TextEmulator(ECG, fs_hz=fs_hz, line=line, banner="AD8232 ready", clock0=2**32 - 3_000_000)
+    device = TextEmulator(ECG, fs_hz=fs_hz, line=line, banner="AD8232 ready", counter=2**32 - 3_000_000)
     said = converse(TextSession(), device, until_s=12.0)
     assert said.ready.fs_hz == pytest.approx(fs_hz, rel=2e-4 if line == "us,adc" else 1e-2)
     assert said.ready.details["unit"] == ("mv" if line == "mv" else "adc")
@@ -135,7 +135,7 @@ def test_time_steps_back_and_doubled_lines_are_refused() -> None:
     samples = feed(session, lines)
     numbers = np.concatenate([block.first_sample + np.arange(len(block.ecg_mv)) for block in samples])
     assert numbers.tolist() == list(range(len(numbers)))
-    assert session.lines_skipped == 10
+    assert session.counters == {"lines_skipped": 0, "packets_rejected": 10, "duplicates": 10}
 
 
 def feed(session: TextSession, lines: list[str], *, per_s: float = 250.0) -> list[Samples]:
@@ -167,7 +167,7 @@ def test_unreadable_lines_are_lost_samples() -> None:
     lines[600] = "6x0"
     samples = feed(session, lines)
     assert [block.gap_before for block in samples if block.gap_before] == [1, 1]
-    assert session.lines_skipped == 2
+    assert session.counters["lines_skipped"] == 2
 
 
 def test_a_pause_without_time_column_is_a_gap(converse: Callable) -> None:
@@ -245,3 +245,105 @@ def test_any_bytes_give_finite_samples_or_documented_errors(
                 next_sample = event.first_sample + len(event.ecg_mv)
     except BridgeError as error:
         documented(error)
+
+
+# -- damage ----------------------------------------------------------------------------------------------
+
+
+@given(
+    damage=st.dictionaries(
+        st.integers(300, 560), st.tuples(st.integers(0, 12), st.integers(0, 7)), max_size=6
+    ),
+    line=st.sampled_from(["us,adc", "ms,adc"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_digit_never_moves_time(damage: dict[int, tuple[int, int]], line: str) -> None:
+    """Of each damaged line only itself and its neighbours may be lost or wrong; others keep their place."""
+    device = TextEmulator(ECG, line=line, counter=1_000_000_000)
+    session = TextSession(TextSettings(time=line[:2]))
+    session.start(0.0)
+    found: dict[int, float] = {}
+    sent = 0
+    for step in range(600):
+        now_s = step / 100
+        data = b""
+        for unit in device.units(now_s):
+            broken = bytearray(unit.data)
+            if sent in damage:
+                at, bit = damage[sent]
+                broken[at % len(broken)] ^= 1 << bit
+            data += bytes(broken)
+            sent += 1
+        session.receive(data, now_s)
+        session.on_time(now_s)
+        for event in session.events():
+            if isinstance(event, Samples):
+                found |= {event.first_sample + i: float(value) for i, value in enumerate(event.ecg_mv)}
+    truth = expected_mv(sent, 250.0)
+    offset = sent - 1 - max(found)
+    touched = {number + near for number in damage for near in (-1, 0, 1)}
+    for number in range(offset, sent - 2):
+        if number in touched:
+            continue
+        assert number - offset in found
+        assert abs(found[number - offset] - truth[number]) <= COUNT_MV
+
+
+def test_two_lines_that_changed_places_are_put_right() -> None:
+    lines = [f"{4 * i},{i % 1000}" for i in range(1000)]
+    lines[600], lines[601] = lines[601], lines[600]
+    session = TextSession(TextSettings(fs_hz=250.0, time="ms"))
+    samples = feed(session, lines)
+    counts = np.concatenate([block.ecg_mv for block in samples]) * 1100 / 5000 * 1024 + 512
+    assert np.diff(counts.round()).tolist() == [1.0] * (len(counts) - 1)
+    assert session.counters == {"lines_skipped": 0, "packets_rejected": 0, "duplicates": 0}
+
+
+def test_a_board_that_restarts_goes_on_after_a_second() -> None:
+    """Its clock begins at zero again: what it printed until that was sure is lost and counted."""
+    lines = [f"{4 * i + 90000},{i % 1000}" for i in range(1000)] + [
+        f"{4 * i},{i % 1000}" for i in range(1000)
+    ]
+    samples = feed(TextSession(TextSettings(fs_hz=250.0, time="ms")), lines)
+    numbers = np.concatenate([block.first_sample + np.arange(len(block.ecg_mv)) for block in samples])
+    gaps = [block.gap_before for block in samples if block.gap_before]
+    assert gaps == [pytest.approx(249, abs=2)]
+    assert numbers[-1] == len(numbers) + sum(gaps) - 1
+
+
+def test_single_impossible_counts_are_lost_samples() -> None:
+    lines = [str(i % 1000) for i in range(1000)]
+    for at in (400, 401, 500):
+        lines[at] = "5000"
+    session = TextSession(TextSettings(fs_hz=250.0))
+    samples = feed(session, lines)
+    assert [block.gap_before for block in samples if block.gap_before] == [2, 1]
+    assert session.counters["packets_rejected"] == 3
+
+
+def test_a_line_that_lost_its_time_is_no_sample() -> None:
+    lines = [f"{4 * i},{i % 1000}" for i in range(1000)]
+    lines[500] = "2000.500"
+    session = TextSession(TextSettings(fs_hz=250.0))
+    samples = feed(session, lines)
+    assert [block.gap_before for block in samples if block.gap_before] == [1]
+    assert session.counters["packets_rejected"] == 1
+
+
+def test_lead_off_lines_without_time_keep_theirs() -> None:
+    lines = [f"{4 * i},{i % 1000}" for i in range(1000)]
+    lines[500:510] = ["!"] * 10
+    samples = feed(TextSession(TextSettings(fs_hz=250.0)), lines)
+    assert sum(block.gap_before for block in samples) == 0
+    off = np.concatenate([block.lead_off for block in samples])
+    assert off.sum() == 10
+
+
+def test_a_flood_of_lines_ends_before_it_fills_the_memory() -> None:
+    session = TextSession()
+    session.start(0.0)
+    session.receive(b"1\n2\n", 0.0)
+    with pytest.raises(BridgeError, match="lines a second; the ECG needs"):  # noqa: PT012
+        for step in range(100):
+            session.receive(b"512\n" * 1000, 1.5 + step * 1e-3)
+    assert len(session._early) < 30_000

@@ -1,6 +1,6 @@
 """Virtual devices: they speak a firmware's bytes from the device's side, without I/O and on any clock."""
 
-from .base import Emulator, Reservoir, Signal
+from .base import Emulator, Motion, Reservoir, Signal, Unit, at_rest, joined
 from .odd import DockEmulator, GarbageEmulator, SilentEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
@@ -9,9 +9,13 @@ __all__ = [
     "DockEmulator",
     "Emulator",
     "GarbageEmulator",
+    "Motion",
     "Reservoir",
     "Shimmer3Emulator",
     "Signal",
     "SilentEmulator",
     "TextEmulator",
+    "Unit",
+    "at_rest",
+    "joined",
 ]

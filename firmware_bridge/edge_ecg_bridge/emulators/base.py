@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,13 @@ from ..stream import FloatArray
 
 Signal = Callable[[float], Iterator[FloatArray]]
 """Sampling rate -> one lead in millivolts, in chunks; NaN where there is no sample. May end."""
+Motion = Callable[[FloatArray], FloatArray]
+"""Times in seconds from the stream's start, (n,) -> what an accelerometer feels, (n, 3) in g."""
+
+
+def at_rest(t_s: FloatArray) -> FloatArray:
+    """Return the acceleration of a body that sits still: 1 g upwards, (n, 3)."""
+    return np.tile([0.0, 0.0, 1.0], (len(t_s), 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +38,17 @@ class Unit:
     samples: int = 0
 
 
+def joined(units: Iterable[Unit]) -> bytes:
+    """Return the bytes of units one behind the other."""
+    return b"".join(unit.data for unit in units)
+
+
 class Emulator(Protocol):
-    """A virtual device. Times are seconds of one monotonic clock, whichever it is."""
+    """A virtual device. Times are seconds of one monotonic clock, whichever it is.
+
+    One that begins its signal anew when the host tells it to also has ``streams``, the number of times that
+    it did: a fault layer counts samples from there.
+    """
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the host."""
@@ -43,7 +59,7 @@ class Emulator(Protocol):
         ...
 
     def units(self, now_s: float) -> list[Unit]:
-        """Return the same as ``bytes_to_send``, packet by packet; what was returned by one is not by the other."""
+        """Return the same packet by packet; what one of the two has returned, the other does not."""
         ...
 
     @property

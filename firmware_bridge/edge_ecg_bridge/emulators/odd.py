@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..shimmer3 import dock
+from .base import Unit, joined
 
 
 class SilentEmulator:
@@ -17,8 +18,12 @@ class SilentEmulator:
         """Ignore it."""
 
     def bytes_to_send(self, now_s: float) -> bytes:
+        """Return what it has sent up to now."""
+        return joined(self.units(now_s))
+
+    def units(self, now_s: float) -> list[Unit]:
         """Return nothing."""
-        return b""
+        return []
 
     def link_lost(self) -> None:
         """Ignore it."""
@@ -33,14 +38,14 @@ class GarbageEmulator(SilentEmulator):
         self._since_s: float | None = None
         self._sent = 0
 
-    def bytes_to_send(self, now_s: float) -> bytes:
+    def units(self, now_s: float) -> list[Unit]:
         """Return the garbage due by now."""
         if self._since_s is None:
             self._since_s = now_s
         due = int((now_s - self._since_s) * self._rate) - self._sent
         self._sent += due
         self.next_due_s = now_s + 0.01
-        return self._rng.integers(128, 256, due, dtype=np.uint8).tobytes()
+        return [Unit(self._rng.integers(128, 256, due, dtype=np.uint8).tobytes())] if due else []
 
 
 class DockEmulator(SilentEmulator):
@@ -59,7 +64,7 @@ class DockEmulator(SilentEmulator):
             self._out += self._answer
             self.next_due_s = now_s
 
-    def bytes_to_send(self, now_s: float) -> bytes:
+    def units(self, now_s: float) -> list[Unit]:
         """Return the answer, once."""
         out, self._out, self.next_due_s = self._out, b"", None
-        return out
+        return [Unit(out)] if out else []

@@ -42,9 +42,13 @@ def ticks_for(fs_hz: float) -> int:
     return round(TICK_HZ / fs_hz)
 
 
-def set_sensors(sensors: bytes = ECG_SENSORS) -> bytes:
-    """Choose sensors by their 3-byte bit field; without argument the ECG alone."""
-    return bytes((Command.SET_SENSORS, *sensors))
+def set_sensors(*others: bytes) -> bytes:
+    """Switch the ECG on, and other sensors given by their 3-byte bit fields."""
+    fields = [int.from_bytes(field, "little") for field in (ECG_SENSORS, *others)]
+    wanted = 0
+    for field in fields:
+        wanted |= field
+    return bytes((Command.SET_SENSORS, *wanted.to_bytes(3, "little")))
 
 
 def set_exg(chip: int, registers: bytes) -> bytes:
@@ -80,3 +84,33 @@ def set_crc(crc_bytes: int) -> bytes:
 def set_status_ack(prefixed: bool) -> bytes:
     """Put an ACK before unsolicited status messages, or not (LogAndStream 0.15.4 and later)."""
     return bytes((Command.SET_STATUS_ACK, prefixed))
+
+
+def get_calibration() -> bytes:
+    """Read the calibrations of all motion sensors, 21 bytes each."""
+    return bytes((Command.GET_CALIBRATION,))
+
+
+def get_battery() -> bytes:
+    """Read battery voltage and charger state; the answer is an in-stream response."""
+    return bytes((Command.GET_BATTERY,))
+
+
+def get_name() -> bytes:
+    """Read the name that its user gave it."""
+    return bytes((Command.GET_NAME,))
+
+
+def get_clock() -> bytes:
+    """Read the real-time clock."""
+    return bytes((Command.GET_CLOCK,))
+
+
+def set_clock(unix_s: float) -> bytes:
+    """Set the real-time clock: 32768 Hz since the Unix epoch, 64 bit."""
+    return bytes((Command.SET_CLOCK, *round(unix_s * TICK_HZ).to_bytes(8, "little")))
+
+
+def get_serial() -> bytes:
+    """Read the processor's unique serial number."""
+    return bytes((Command.GET_SERIAL,))

@@ -137,3 +137,9 @@ def electrode_off(status: ByteArray, channel: int) -> BoolArray:
     """
     off: BoolArray = (status & (0x10 | 0x03 << 2 * channel)) != 0
     return off
+
+
+def new_conversion(status: ByteArray) -> BoolArray:
+    """Mark status bytes that say that the chip has converted since the packet before (bit 7)."""
+    new: BoolArray = (status & 0x80) != 0
+    return new

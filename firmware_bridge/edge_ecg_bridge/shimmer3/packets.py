@@ -2,9 +2,10 @@
 
 A packet is ``00``, a 24-bit time stamp, the channels, and the CRC if it is on. ``00`` is also the sign
 byte of every small sample, so it proves nothing. What proves a packet is its time: a stamp lies a whole
-number of sampling intervals after the last one. Without CRC it must also be followed, at once or after
-others, by one exactly one interval later, or by a message; so each packet comes one packet late, and one
-with a hole in its middle is refused. A packet that steps back in time is refused: unwrapping it would shift
+number of sampling intervals after the last one. Without CRC it must also be followed, at once or behind one
+other, by one exactly one interval later, or by a message, or stand before one that is; so each packet comes
+one packet late. One with a hole in its middle is refused, unless the hole is whole packets long: that only a
+CRC can tell from whole packets lost. A packet that steps back in time is refused: unwrapping it would shift
 all later time.
 """
 
@@ -23,11 +24,13 @@ from .replies import Ack, Status, status_bytes
 from .wire import (
     ACK,
     CHANNEL_BYTES,
+    CHANNEL_BYTES_3R,
     IN_STREAM_RESPONSE,
     PACKET,
     STAMP_MODULUS,
     STATUS_RESPONSE,
     Channel,
+    Hardware,
     StatusBit,
 )
 
@@ -64,12 +67,13 @@ class PacketLayout:
     size: int
 
     @classmethod
-    def of(cls, channels: tuple[int, ...]) -> PacketLayout:
-        """Lay out the inquiry's channels; KeyError when the size of one is unknown."""
+    def of(cls, channels: tuple[int, ...], hardware: int = Hardware.SHIMMER3) -> PacketLayout:
+        """Lay out the inquiry's channels in its order; KeyError when the size of one is unknown."""
+        sizes = CHANNEL_BYTES_3R if hardware == Hardware.SHIMMER3R else CHANNEL_BYTES
         offsets, at = {}, _HEAD
         for channel in channels:
             offsets[channel] = at
-            at += CHANNEL_BYTES[channel]
+            at += sizes[channel]
         return cls(offsets, at)
 
     @property
@@ -105,12 +109,15 @@ class PacketFramer:
     ----------
     bytes_skipped, packets_rejected:
         Bytes that belonged to no packet; packets whose CRC or time was wrong.
+    duplicates:
+        Of the rejected packets those that were whole, but not younger than the last one.
 
     """
 
     def __init__(self, layout: PacketLayout, ticks: int, *, crc_bytes: int = 0, hardware: int = 3) -> None:
         self.bytes_skipped = 0
         self.packets_rejected = 0
+        self.duplicates = 0
         self.expects_ack = False
         self._layout = layout
         self._ticks = ticks
@@ -173,7 +180,8 @@ class PacketFramer:
         rows = self._rows()
         if not len(rows):
             return _Verdict.NO if self._buffer[0] != PACKET else _Verdict.WAIT
-        good = self._well_formed(rows)
+        well_formed = self._well_formed(rows)
+        good = well_formed.copy()
         stamps = self._stamps(rows)
         before = stamps[0] - self._ticks if self._stamp is None else self._stamp
         steps = np.diff(stamps, prepend=before) % STAMP_MODULUS
@@ -183,8 +191,8 @@ class PacketFramer:
         if count and not self._crc_bytes:
             verdict = self._followed(count, len(rows))
             if verdict is not _Verdict.YES:
-                # The last step of exactly one interval proves the packet before it, and so all before that.
-                exact = np.flatnonzero(steps[1:count] == self._ticks)
+                # The last packet that has its successor proves itself, and so all before it.
+                exact = np.flatnonzero(self._succeeded(stamps, steps, well_formed)[:count])
                 count = int(exact[-1]) + 1 if len(exact) else 0
         if not count:
             return verdict
@@ -198,10 +206,25 @@ class PacketFramer:
         del self._buffer[: count * self._size]
         return _Verdict.YES
 
+    def _succeeded(
+        self, stamps: NDArray[np.int64], steps: NDArray[np.int64], well_formed: BoolArray
+    ) -> BoolArray:
+        """Mark packets that have one exactly one interval later behind them.
+
+        For one that is itself exactly one interval after the last, it may also stand behind one out of turn.
+        """
+        found = np.zeros(len(stamps), dtype=bool)
+        in_turn = steps == self._ticks
+        for ahead, may in ((1, np.ones_like(in_turn)), (2, in_turn)):
+            later = (stamps[ahead:] - stamps[:-ahead]) % STAMP_MODULUS == self._ticks
+            found[: len(stamps) - ahead] |= later & well_formed[ahead:] & may[: len(stamps) - ahead]
+        return found
+
     def _followed(self, count: int, rows: int) -> _Verdict:
         """Whether a message stands behind the first ``count`` packets, the last of which has no successor."""
         if count < rows and self._buffer[count * self._size] == PACKET:
-            return _Verdict.NO
+            # One out of turn may stand between it and its successor.
+            return _Verdict.WAIT if count == 1 == rows - 1 else _Verdict.NO
         rest = bytes(self._buffer[count * self._size :][:_LONGEST_MESSAGE])
         if not rest or rest[0] == PACKET:
             return _Verdict.WAIT
@@ -210,8 +233,12 @@ class PacketFramer:
 
     def _give_up_packet(self) -> None:
         self.packets_rejected += 1
-        if self._crc_bytes and len(self._buffer) >= self._size and self._well_formed(self._rows()[:1])[0]:
-            # Whole but late or doubled: the next one follows where this one ends.
+        whole = len(self._buffer) >= self._size and bool(self._well_formed(self._rows()[:1])[0])
+        if whole and self._stamp is not None:
+            back = (self._stamp - self._stamps(self._rows()[:1])[0]) % STAMP_MODULUS
+            self.duplicates += int(back < _MAX_STEP and back % self._ticks == 0)
+        if whole and self._crc_bytes:
+            # Late or doubled: the next one follows where this one ends.
             self._drop(self._size)
             return
         self._drop(1)

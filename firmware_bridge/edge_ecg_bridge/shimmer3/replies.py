@@ -15,6 +15,7 @@ from .wire import (
     IN_STREAM_RESPONSE,
     NACK,
     STATUS_RESPONSE,
+    TICK_HZ,
     Hardware,
     Response,
     StatusBit,
@@ -82,6 +83,20 @@ def parse_inquiry(payload: bytes, hardware: int) -> Inquiry:
     return Inquiry(int.from_bytes(payload[:2], "little"), tuple(payload[4 + config :]))
 
 
+def parse_clock(payload: bytes) -> float:
+    """Read the payload of a clock response (8 bytes): seconds since the Unix epoch."""
+    return int.from_bytes(payload[:8], "little") / TICK_HZ
+
+
+def battery_v(payload: bytes) -> float:
+    """Read the payload of a battery response of a Shimmer3: volts.
+
+    The 12-bit converter measures the battery against 3 V behind a divider of 1.988 (vendor API,
+    SensorBattVoltage).
+    """
+    return int.from_bytes(payload[:2], "little") / 4095 * 3.0 * 1.988
+
+
 def _config_bytes(hardware: int) -> int:
     return 7 if hardware == Hardware.SHIMMER3R else 4
 
@@ -100,7 +115,13 @@ def _payload_bytes(response: int, rest: bytes, hardware: int) -> int | None:
             return 2
         case Response.FIRMWARE:
             return 6
-        case Response.EXG | Response.BOARD:
+        case Response.CLOCK:
+            return 8
+        case Response.SERIAL:
+            return 12 if hardware == Hardware.SHIMMER3R else 8
+        case Response.CALIBRATION:
+            return 126 if hardware == Hardware.SHIMMER3R else 84
+        case Response.EXG | Response.BOARD | Response.NAME | Response.RADIO:
             return 1 + rest[0] if rest else None
         case Response.INQUIRY:
             config = _config_bytes(hardware)
@@ -142,12 +163,13 @@ class ReplyReader:
     def next(self, response: int | None, *, sure: bool = False) -> Ack | Nack | Status | None:
         """Return the next message, or None when more bytes are needed.
 
-        ``response`` is the first byte of the answer waited for, None when an ACK is all. ``sure`` says that
-        nothing has come for a while, so that a lone FF is an ACK and not the beginning of a status message.
+        ``response`` is the first byte of the answer waited for, None when an ACK is all; BATTERY_RESPONSE is
+        found behind IN_STREAM_RESPONSE. ``sure`` says that nothing has come for a while, so that a lone FF is
+        an ACK and not the beginning of a status message.
         """
         while self._buffer:
             buffer = bytes(self._buffer)
-            size = self._status_size(buffer)
+            size = self._status_size(buffer, response)
             is_status = size is not None
             if size is None:
                 size = self._answer_size(buffer, response, sure)
@@ -163,11 +185,14 @@ class ReplyReader:
             at = 1 if buffer[0] == ACK else 0
             if buffer[at + 1] == STATUS_RESPONSE:
                 return Status(StatusBit(buffer[at + 2]))
+            if response == BATTERY_RESPONSE:
+                return Ack(buffer[at + 2 : at + 5])
         return None
 
-    def _status_size(self, buffer: bytes) -> int | None:
-        """Size of the status message at the buffer's start; None when there is none."""
-        at = 1 if buffer[0] == ACK and self.status_ack else 0
+    def _status_size(self, buffer: bytes, response: int | None) -> int | None:
+        """Size of the status or battery message at the buffer's start; None when there is none."""
+        prefixed = self.status_ack or response == BATTERY_RESPONSE
+        at = 1 if buffer[0] == ACK and prefixed else 0
         if len(buffer) == at or buffer[at] != IN_STREAM_RESPONSE:
             return None
         if len(buffer) == at + 1:

@@ -6,10 +6,13 @@ bottom; the class around it keeps deadlines and sorts bytes.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
-from ..stream import BridgeError, DeviceClock, Event, Ready, Samples, show_bytes
+import numpy as np
+
+from ..stream import BridgeError, DeviceClock, Event, FloatArray, Ready, Samples, show_bytes
 from . import commands, exg
+from .acceleration import ACCELEROMETERS, axis_counts
 from .exg import LEADS
 from .packets import PacketFramer, PacketRun
 from .replies import Ack, Nack, ReplyReader, Status
@@ -30,11 +33,6 @@ class ShimmerSession:
     settings:
         Rate, lead, gain.
 
-    Attributes
-    ----------
-    bytes_skipped, packets_rejected:
-        What the stream lost beside whole packets.
-
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -54,6 +52,7 @@ class ShimmerSession:
         self._stop_deadline_s: float | None = None
         self._leaving = False
         self._finished = False
+        self._repeated = 0
 
     # -- the session protocol --------------------------------------------------------------------------
 
@@ -78,14 +77,19 @@ class ShimmerSession:
         return self._finished
 
     @property
-    def bytes_skipped(self) -> int:
-        """Bytes of the stream that belonged to no packet."""
-        return self._framer.bytes_skipped if self._framer else 0
+    def counters(self) -> Mapping[str, int]:
+        """Return what the stream threw away.
 
-    @property
-    def packets_rejected(self) -> int:
-        """Packets whose CRC or time was wrong."""
-        return self._framer.packets_rejected if self._framer else 0
+        ``bytes_skipped`` belonged to no packet; ``packets_rejected`` had a wrong CRC or time, ``duplicates``
+        of them came twice or late; ``conversions_repeated`` are samples in which the chip had nothing new.
+        """
+        framer = self._framer
+        return {
+            "bytes_skipped": framer.bytes_skipped if framer else 0,
+            "packets_rejected": framer.packets_rejected if framer else 0,
+            "duplicates": framer.duplicates if framer else 0,
+            "conversions_repeated": self._repeated,
+        }
 
     @property
     def device_clock(self) -> DeviceClock | None:
@@ -236,13 +240,23 @@ class ShimmerSession:
         at = offsets[lead.sample_id]
         raw = exg.counts(run.packets[:, at : at + 3])
         status = run.packets[:, offsets[lead.status_id]]
+        self._repeated += int(np.count_nonzero(~exg.new_conversion(status)))
         return Samples(
             exg.to_mv(raw, registers, lead.channel),
             run.first,
             run.gap_before,
             exg.electrode_off(status, lead.channel) if registers.detects_lead_off else None,
             exg.clipped(raw),
+            acceleration_g=self._acceleration(run),
         )
+
+    def _acceleration(self, run: PacketRun) -> FloatArray | None:
+        assert self._stream is not None
+        if self._stream.calibration is None:
+            return None
+        axes = ACCELEROMETERS[self.settings.acceleration].channels
+        at = tuple(self._stream.layout.offsets[axis] for axis in axes)
+        return self._stream.calibration.to_g(axis_counts(run.packets, at))
 
     def _silent(self, now_s: float) -> BridgeError:
         if now_s - self._quiet_since_s < SILENCE_S:

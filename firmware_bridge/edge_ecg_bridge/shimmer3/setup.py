@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from ..stream import BridgeError, Detail, show_bytes
 from . import commands, dock
-from .exg import LEADS, ExgRegisters, Lead, ecg_registers
+from .acceleration import ACCELEROMETERS, TYPICAL, Calibration, parse_calibration
+from .checks import lay_out, require_firmware, require_registers
+from .exg import LEADS, ExgRegisters, ecg_registers
 from .packets import PacketLayout
-from .replies import Ack, Firmware, Inquiry, ReplyReader, parse_firmware, parse_inquiry
+from .replies import Ack, Firmware, ReplyReader, battery_v, parse_firmware, parse_inquiry
 from .wire import (
+    BATTERY_RESPONSE,
     BOARDS,
     EXG_BOARDS,
     EXG_UNIFIED_BOARD,
@@ -24,7 +27,6 @@ from .wire import (
 
 _CRC_SINCE = (0, 13, 7)
 _STATUS_ACK_SINCE = (0, 15, 4)
-_LONG_STAMPS_SINCE = {FirmwareId.LOG_AND_STREAM: (0, 5, 4), FirmwareId.BT_STREAM: (0, 7, 3)}
 _SLOW_ANSWER_S = 2.0
 
 
@@ -42,6 +44,12 @@ class Settings:
         1, 2, 3, 4, 6, 8 or 12.
     lead_off:
         Whether the chips watch for loose electrodes (DC comparators).
+    acceleration:
+        A name in :data:`edge_ecg_bridge.shimmer3.acceleration.ACCELEROMETERS`, or ``off``.
+    crc_bytes:
+        0, 1 or 2 bytes of CRC on every message, where the firmware has it.
+    unix_s:
+        What to set the device's real-time clock to; None to leave it.
 
     """
 
@@ -49,6 +57,9 @@ class Settings:
     lead: str = "LL-RA"
     gain: int = 4
     lead_off: bool = False
+    acceleration: str = "off"
+    crc_bytes: int = 2
+    unix_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,7 @@ class Stream:
     ticks: int
     registers: ExgRegisters
     details: dict[str, Detail]
+    calibration: Calibration | None = None
 
     @property
     def fs_hz(self) -> float:
@@ -111,9 +123,9 @@ def set_up(settings: Settings, reader: ReplyReader) -> Steps:
     hardware = yield from _identify(reader)
     try:
         firmware = parse_firmware((yield Ask(commands.get_firmware(), Response.FIRMWARE)).payload)
-        _check_firmware(firmware)
+        require_firmware(firmware)
         if firmware.kind == FirmwareId.LOG_AND_STREAM:
-            yield from _protect(firmware, hardware, reader)
+            yield from _protect(settings, firmware, hardware, reader)
         stream = yield from _configure(settings, reader, hardware, firmware)
         yield Ask(commands.start_streaming())
     except NoAnswerError as error:
@@ -159,31 +171,18 @@ def _look_for_dock(seen: bytes) -> Generator[Ask | Silence, Ack, None]:
     raise dock.problem(found)
 
 
-def _check_firmware(firmware: Firmware) -> None:
-    if firmware.kind == FirmwareId.SD_LOG:
-        raise BridgeError(
-            f"The Shimmer runs SDLog {firmware}, which writes to its card and does not stream.",
-            remedy="Put the LogAndStream firmware on it with Consensys.",
-        )
-    since = _LONG_STAMPS_SINCE.get(FirmwareId(firmware.kind)) if firmware.kind in set(FirmwareId) else None
-    if since is None or firmware.version < since:
-        raise BridgeError(
-            f"The Shimmer runs firmware {firmware} (kind {firmware.kind}), which edge-ecg cannot read.",
-            why="Its packets carry 16-bit time stamps." if since else "",
-            remedy="Put the current LogAndStream firmware on it with Consensys.",
-        )
-
-
-def _protect(firmware: Firmware, hardware: int, reader: ReplyReader) -> Generator[Ask | Silence, Ack, None]:
+def _protect(
+    settings: Settings, firmware: Firmware, hardware: int, reader: ReplyReader
+) -> Generator[Ask | Silence, Ack, None]:
     """Make status messages tell-tale and every message checkable, as far as the firmware can."""
     if firmware.version >= _STATUS_ACK_SINCE:
         with suppress(NoAnswerError, RefusedError):
             yield Ask(commands.set_status_ack(False))
             reader.status_ack = False
-    if firmware.version >= _CRC_SINCE or hardware == Hardware.SHIMMER3R:
-        reader.crc_bytes = 2  # its ACK carries the CRC already
+    if settings.crc_bytes and (firmware.version >= _CRC_SINCE or hardware == Hardware.SHIMMER3R):
+        reader.crc_bytes = settings.crc_bytes  # its ACK carries the CRC already
         try:
-            yield Ask(commands.set_crc(2))
+            yield Ask(commands.set_crc(settings.crc_bytes))
         except (NoAnswerError, RefusedError):
             reader.crc_bytes = 0
 
@@ -197,8 +196,9 @@ def _configure(
     wanted = ecg_registers(
         TICK_HZ / ticks, gain=settings.gain, clock_out=clock_out, lead_off=settings.lead_off
     )
+    accelerometer = ACCELEROMETERS.get(settings.acceleration)
     yield Ask(commands.set_rate(ticks))
-    yield Ask(commands.set_sensors())
+    yield Ask(commands.set_sensors(*([accelerometer.sensors] if accelerometer else [])))
     for chip in (0, 1):
         yield Ask(commands.set_exg(chip, wanted[chip]))
     chips = []
@@ -207,10 +207,10 @@ def _configure(
         chips.append(ExgRegisters(answer.payload[1:]))
     lead = LEADS[settings.lead]
     registers = chips[lead.chip]
-    _check_registers(registers, lead, TICK_HZ / ticks)
+    require_registers(registers, lead, TICK_HZ / ticks)
     answer = yield Ask(commands.inquiry(), Response.INQUIRY, _SLOW_ANSWER_S)
     announced = parse_inquiry(answer.payload, hardware)
-    layout = _layout(announced, lead)
+    layout = lay_out(announced, lead, accelerometer, hardware)
     details: dict[str, Detail] = {
         "hardware": "Shimmer3R" if hardware == Hardware.SHIMMER3R else "Shimmer3",
         "firmware": str(firmware),
@@ -220,7 +220,37 @@ def _configure(
         "crc_bytes": reader.crc_bytes,
         "lead_off_detection": registers.detects_lead_off,
     }
-    return Stream(layout, announced.ticks, registers, details)
+    if firmware.kind == FirmwareId.LOG_AND_STREAM and firmware.version >= _CRC_SINCE:
+        details |= yield from _about(hardware)
+    calibration = None
+    if accelerometer is not None:
+        calibration = yield from _calibration(accelerometer.block)
+        details["acceleration"] = "typical calibration" if calibration is None else "calibrated"
+        calibration = calibration or TYPICAL[settings.acceleration, Hardware(hardware)]
+    if settings.unix_s is not None:
+        yield Ask(commands.set_clock(settings.unix_s))
+    return Stream(layout, announced.ticks, registers, details, calibration)
+
+
+def _about(hardware: int) -> Generator[Ask | Silence, Ack, dict[str, Detail]]:
+    """Ask for name and battery: good to know, and no reason to fail."""
+    known: dict[str, Detail] = {}
+    with suppress(NoAnswerError, RefusedError):
+        payload = (yield Ask(commands.get_name(), Response.NAME, tries=1)).payload
+        known["name"] = payload[1:].rstrip(b"\0").decode("ascii", "replace")
+    if hardware == Hardware.SHIMMER3:  # the 3R's divider is not documented
+        with suppress(NoAnswerError, RefusedError):
+            payload = (yield Ask(commands.get_battery(), BATTERY_RESPONSE, tries=1)).payload
+            known["battery_v"] = round(battery_v(payload), 2)
+    return known
+
+
+def _calibration(block: int) -> Generator[Ask | Silence, Ack, Calibration | None]:
+    try:
+        answer = yield Ask(commands.get_calibration(), Response.CALIBRATION, _SLOW_ANSWER_S)
+    except (NoAnswerError, RefusedError):
+        return None
+    return parse_calibration(answer.payload, block)
 
 
 def _board() -> Generator[Ask | Silence, Ack, tuple[int, int]]:
@@ -237,37 +267,3 @@ def _board() -> Generator[Ask | Silence, Ack, tuple[int, int]]:
             remedy="ECG needs the ECG/EMG unit (SR37 or SR47).",
         )
     return board, revision
-
-
-def _check_registers(registers: ExgRegisters, lead: Lead, fs_hz: float) -> None:
-    """Refuse a chip that did not take the set-up: better no ECG than a wrong one."""
-    good = (
-        len(registers.data) == commands.EXG_REGISTERS
-        and registers.gain(lead.channel) is not None
-        and registers.powered(lead.channel)
-        and registers.input(lead.channel) in (0, 7)
-        and (registers.rate_hz or 0) >= fs_hz
-    )
-    if not good:
-        raise BridgeError(
-            "The Shimmer's ECG chip did not take its set-up.",
-            why=f"Its registers read {registers.data.hex(' ').upper()}.",
-            remedy="Switch the Shimmer off and on again; if that does not help, its ExG board is broken.",
-        )
-
-
-def _layout(answer: Inquiry, lead: Lead) -> PacketLayout:
-    try:
-        layout = PacketLayout.of(answer.channels)
-    except KeyError as unknown:
-        raise BridgeError(
-            f"The Shimmer announces a channel 0x{unknown.args[0]:02X} whose size is unknown.",
-            remedy="Report this with the firmware version; until then use LogAndStream 1.0.",
-        ) from None
-    if answer.ticks == 0 or lead.sample_id not in layout.offsets or lead.status_id not in layout.offsets:
-        raise BridgeError(
-            "The Shimmer did not switch its ECG channels on.",
-            why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",
-            remedy="Switch it off and on again.",
-        )
-    return layout

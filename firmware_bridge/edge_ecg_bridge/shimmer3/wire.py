@@ -13,6 +13,9 @@ STAMP_MODULUS = 1 << 24
 """Time stamps in packets have 24 bits: they wrap every 512 s."""
 ECG_SENSORS = bytes((0x18, 0x00, 0x00))
 """The bit field that switches on both ExG chips at 24 bit and nothing else."""
+LN_ACCEL_SENSORS = bytes((0x80, 0x00, 0x00))
+WR_ACCEL_SENSORS = bytes((0x00, 0x10, 0x00))
+"""Bits of the low-noise and the wide-range accelerometer, to be added to others."""
 
 ACK, NACK = 0xFF, 0xFE
 PACKET = 0x00
@@ -28,13 +31,23 @@ class Command(IntEnum):
     START = 0x07
     SET_SENSORS = 0x08
     STOP = 0x20
+    GET_HARDWARE_OLD = 0x24
+    GET_CALIBRATION = 0x2C
     GET_FIRMWARE = 0x2E
+    GET_SERIAL = 0x3E
     GET_HARDWARE = 0x3F
     SET_EXG = 0x61
     GET_EXG = 0x63
     GET_BOARD = 0x66
     GET_STATUS = 0x72
+    SET_NAME = 0x79
+    GET_NAME = 0x7B
     SET_CRC = 0x8B
+    SET_CLOCK = 0x8F
+    GET_CLOCK = 0x91
+    GET_BATTERY = 0x95
+    TEST = 0x96
+    GET_RADIO = 0xA1
     SET_STATUS_ACK = 0xA3
 
 
@@ -44,9 +57,14 @@ class Response(IntEnum):
     INQUIRY = 0x02
     RATE = 0x04
     HARDWARE = 0x25
+    CALIBRATION = 0x2D
     FIRMWARE = 0x2F
+    SERIAL = 0x3D
     EXG = 0x62
     BOARD = 0x65
+    NAME = 0x7A
+    CLOCK = 0x90
+    RADIO = 0xA2
 
 
 class Hardware(IntEnum):
@@ -78,8 +96,14 @@ class StatusBit(IntFlag):
 
 
 class Channel(IntEnum):
-    """Channel identifiers of the ExG in the inquiry's list."""
+    """Channel identifiers of ExG and accelerometers in the inquiry's list."""
 
+    LN_ACCEL_X = 0x00
+    LN_ACCEL_Y = 0x01
+    LN_ACCEL_Z = 0x02
+    WR_ACCEL_X = 0x04
+    WR_ACCEL_Y = 0x05
+    WR_ACCEL_Z = 0x06
     EXG1_STATUS = 0x1D
     EXG1_CH1 = 0x1E
     EXG1_CH2 = 0x1F
@@ -99,7 +123,9 @@ CHANNEL_BYTES: dict[int, int] = {
     Channel.EXG2_CH1: 3,
     Channel.EXG2_CH2: 3,
 }
-"""Bytes of each channel in a data packet of a Shimmer3 (0x1A and 0x1B differ on the 3R)."""
+"""Bytes of each channel in a data packet of a Shimmer3."""
+CHANNEL_BYTES_3R = {**CHANNEL_BYTES, 0x1A: 3, 0x1B: 3}
+"""The same of a Shimmer3R: temperature and pressure come from another chip."""
 
 BOARDS = {
     0x24: "PROTO3 Mini",

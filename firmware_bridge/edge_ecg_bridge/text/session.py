@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,12 @@ SILENCE_S = 5.0
 MIN_FS_HZ, MAX_FS_HZ = 100.0, 4000.0
 SETTLE_S, COUNT_S = 1.0, 4.0
 _PAUSE_S = 1.0
+# No board that can be used prints so many lines while its rate is being found out.
+_MAX_EARLY = round(MAX_FS_HZ * (SETTLE_S + COUNT_S + 1.0))
+# So many counts in a row beyond the converter's range are no damage: the settings are wrong.
+_MISFITS = 10
+# Numbers that are not whole among so many whole ones are damage.
+_FEW = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +49,13 @@ class TextSettings:
 
 
 class TextSession:
-    """Reads a text board; see :class:`edge_ecg_bridge.stream.Session`.
-
-    Attributes
-    ----------
-    lines_skipped:
-        Lines that held no sample.
-
-    """
+    """Reads a text board; see :class:`edge_ecg_bridge.stream.Session`."""
 
     def __init__(self, settings: TextSettings | None = None) -> None:
         self.settings = settings or TextSettings()
-        self.lines_skipped = 0
+        self._lines_skipped = 0
+        self._misfits = 0
+        self._misfits_in_a_row = 0
         self.finished = False
         self._splitter = LineSplitter()
         self._events: list[Event] = []
@@ -90,6 +91,20 @@ class TextSession:
         """Stop listening."""
         self.finished = True
 
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Return what was thrown away.
+
+        ``lines_skipped`` could not be read; ``packets_rejected`` are lines whose time was wrong or whose
+        count no converter gives, ``duplicates`` those of them that stepped back in time.
+        """
+        clock = self._clock
+        return {
+            "lines_skipped": self._lines_skipped,
+            "packets_rejected": self._misfits + (clock.rejected if clock else 0),
+            "duplicates": clock.duplicates if clock else 0,
+        }
+
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the board.
 
@@ -108,7 +123,7 @@ class TextSession:
         for text in self._splitter.feed(data):
             line = parse_line(text, timed=timed)
             if line is None:
-                self.lines_skipped += 1
+                self._lines_skipped += 1
                 self._lost += self._fs_hz is not None and self._clock is None
             else:
                 lines.append(line)
@@ -121,7 +136,7 @@ class TextSession:
         else:
             if self._clock is None and pause_s > _PAUSE_S:
                 self._lost += max(round(pause_s * self._fs_hz) - len(lines), 0)
-            self._deliver(lines)
+            self._deliver(lines, now_s)
 
     def on_time(self, now_s: float) -> None:
         """Let deadlines pass.
@@ -154,6 +169,8 @@ class TextSession:
         if now_s - self._first_s < SETTLE_S and self.settings.fs_hz is None:
             return  # the burst of what had been waiting in buffers
         self._early.extend((now_s, line) for line in lines)
+        if len(self._early) > _MAX_EARLY:
+            raise _impossible(len(self._early) / max(now_s - self._early[0][0], 1e-3))
         stamps = np.array([line.stamp for _, line in self._early if line.stamp is not None])
         if self.settings.fs_hz is not None:
             if now_s - self._first_s < SETTLE_S:
@@ -170,23 +187,19 @@ class TextSession:
                 return
             fs_hz, tick_s = counted_rate([at for at, _ in self._early]), 0.0
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
-            raise BridgeError(
-                f"The board sends {fs_hz:.0f} lines a second; the ECG needs {MIN_FS_HZ:g} to {MAX_FS_HZ:g}.",
-                why="At 9600 baud no more than about 190 lines a second fit." if fs_hz < MIN_FS_HZ else "",
-                remedy="Let its sketch print 250 lines a second at 115200 baud, or give the rate as ?fs=250.",
-            )
+            raise _impossible(fs_hz)
         self._fs_hz = fs_hz
         self._clock = BoardClock(fs_hz, tick_s) if len(stamps) else None
         values = [line for _, line in self._early if line.value is not None]
         if self.settings.unit == "auto":
-            self._counts = all(line.whole for line in values)
+            self._counts = sum(not line.whole for line in values) <= len(values) * _FEW
         else:
             self._counts = self.settings.unit == "adc"
         early, self._early = [line for _, line in self._early], []
         unit = "adc" if self._counts else self.settings.unit.replace("auto", "mv")
         timed = {0.0: "none", 1e-3: "ms", 1e-6: "us"}[tick_s if len(stamps) else 0.0]
         self._events.append(Ready("text", fs_hz, {"unit": unit, "time": timed, "rate": self._rate_origin()}))
-        self._deliver(early)
+        self._deliver(early, now_s)
 
     def _tick_s(self, stamps: FloatArray) -> float:
         return {"ms": 1e-3, "us": 1e-6}.get(self.settings.time) or tick_of(stamps)
@@ -198,7 +211,7 @@ class TextSession:
 
     # -- samples ---------------------------------------------------------------------------------------
 
-    def _deliver(self, lines: Sequence[Line]) -> None:
+    def _deliver(self, lines: Sequence[Line], now_s: float) -> None:
         values: list[float] = []
         off: list[bool] = []
         clipped: list[bool] = []
@@ -213,17 +226,15 @@ class TextSession:
             clipped.clear()
 
         gap = 0
-        for line in lines:
-            lost: int | None = self._lost
-            if self._clock is not None:
-                lost = self._clock.lost_before(line.stamp) if line.stamp is not None else 0
-            if lost is None:
-                self.lines_skipped += 1
-                continue
+        for lost, line in self._in_time(lines, now_s):
+            missing = self._lost + lost
             self._lost = 0
-            if lost:
+            if not self._fits(line):
+                self._lost = missing + 1
+                continue
+            if missing:
                 emit(gap)
-                gap = lost if self._next else 0
+                gap = missing if self._next else 0
                 self._next += gap
             if line.value is not None:
                 self._value_mv = self._to_mv(line.value)
@@ -233,13 +244,37 @@ class TextSession:
             self._next += 1
         emit(gap)
 
+    def _in_time(self, lines: Sequence[Line], now_s: float) -> list[tuple[int, Line]]:
+        """Return the lines that are to be believed, each with the samples that its time says are missing."""
+        if self._clock is None:
+            return [(0, line) for line in lines]
+        return [pair for line in lines for pair in self._clock.take(line, now_s)]
+
+    def _fits(self, line: Line) -> bool:
+        """Whether a converter can have given this count; BridgeError when many in a row do not fit."""
+        if line.value is None or not self._counts or 0 <= line.value < 2**self.settings.adc_bits:
+            self._misfits_in_a_row = 0
+            return True
+        self._misfits += 1
+        self._misfits_in_a_row += 1
+        if self._misfits_in_a_row >= _MISFITS:
+            raise BridgeError(
+                f"The board sent {line.value:g}, which is no count of a "
+                f"{self.settings.adc_bits}-bit converter.",
+                remedy="Give the board's numbers after the port, such as ?adc_bits=12&vref=3.3, or ?unit=mv.",
+            )
+        return False
+
     def _to_mv(self, value: float) -> float:
         settings = self.settings
         if not self._counts:
             return value * {"uv": 1e-3, "v": 1e3}.get(settings.unit, 1.0)
-        if not 0 <= value < 2**settings.adc_bits:
-            raise BridgeError(
-                f"The board sent {value:g}, which is no count of a {settings.adc_bits}-bit converter.",
-                remedy="Give the board's numbers after the port, such as ?adc_bits=12&vref=3.3, or ?unit=mv.",
-            )
         return (value / 2.0**settings.adc_bits - 0.5) * settings.vref * 1000.0 / settings.gain
+
+
+def _impossible(fs_hz: float) -> BridgeError:
+    return BridgeError(
+        f"The board sends {fs_hz:.0f} lines a second; the ECG needs {MIN_FS_HZ:g} to {MAX_FS_HZ:g}.",
+        why="At 9600 baud no more than about 190 lines a second fit." if fs_hz < MIN_FS_HZ else "",
+        remedy="Let its sketch print 250 lines a second at 115200 baud, or give the rate as ?fs=250.",
+    )

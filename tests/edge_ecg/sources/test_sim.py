@@ -12,6 +12,9 @@ from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.signal.resample import Resampler
 from edge_ecg.sources import Source, open_source
 from edge_ecg.sources.recording_signal import RecordingSignal
+from edge_ecg.sources.simulated import VirtualTransport
+from edge_ecg.sources.transport import TransportLostError
+from edge_ecg.sources.virtual import VirtualDevice, parse_faults
 from edge_ecg_bridge.emulators import Reservoir
 from edge_ecg_bridge.synthetic import STORIES, SyntheticEcg
 
@@ -34,6 +37,12 @@ def take(source: Source, n: int) -> np.ndarray:
         ("sim:shimmer3?speed=max&rate=512&firmware=0.11.0", "simulated shimmer3", 512.0),
         ("sim:text?speed=max", "simulated text", 250.0),
         ("sim:text?speed=max&fs=500&line=adc", "simulated text", 500.0),
+        ("sim:shimmer3r?speed=max", "simulated shimmer3", 256.0),
+        (
+            "sim:shimmer3?speed=max&story=rest:20,stress:30,stand&hrv=60&lfhf=2&noise=0.02",
+            "simulated shimmer3",
+            256.0,
+        ),
     ],
 )
 def test_kinds(address: str, device: str, fs_hz: float) -> None:
@@ -77,17 +86,47 @@ def test_real_time_follows_the_clock(device: str | None) -> None:
         ("sim:cyton", None, "no virtual device 'cyton'"),
         ("sim:text", "shimmer3", "a simulated text, not a shimmer3"),
         ("sim:?hr=500", None, "hr=500"),
-        ("sim:?story=divorce", None, "story=divorce"),
+        ("sim:?story=divorce", None, "no story .divorce."),
         ("sim:?firmware=new", None, "no firmware version"),
         ("sim:text?line=xml", None, "no line format"),
         ("sim:?adc_bits=12", None, "unknown option"),
         ("sim:?from=sim:", None, "not a recording"),
         ("sim:?speed=0", None, "speed=0"),
+        ("sim:?fault=toaster", None, "no fault 'toaster'"),
+        ("sim:?fault=stall@never", None, "does not say when"),
+        ("sim:text?fault=already-streaming", None, "cannot have all of these faults"),
+        ("sim:?fault=stale-bluez", None, "no fault stale-bluez"),
+        ("sim:?noise=-1", None, "noise=-1"),
     ],
 )
 def test_wrong_usage(address: str, device: str | None, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         open_source(address, device=device)
+
+
+def test_faults_in_an_address() -> None:
+    address = "sim:shimmer3?speed=max&fault=bit-flip@2,duplicate@3,stall@4:0.5,trickle@0"
+    with open_source(address) as source:
+        blocks = []
+        for item in source:
+            if isinstance(item, SampleBlock):
+                blocks.append(item)
+                if item.end_s > 8.0:
+                    break
+    gaps = [(round(block.start_s, 1), block.gap_before) for block in blocks if block.gap_before]
+    assert [lost for _, lost in gaps] == [1, pytest.approx(128, abs=1)]
+    truth = Reservoir(SyntheticEcg(STORIES["rest-stress"])(256.0)).take(3000)
+    for block in blocks:
+        part = truth[block.first_sample : block.first_sample + len(block)]
+        assert np.abs(block.ecg_mv - part).max() < 1e-4
+
+
+def test_an_unplugged_virtual_device_is_a_lost_link() -> None:
+    """The same device comes back after five seconds; going on with it is the source's matter."""
+    with open_source("sim:shimmer3?speed=max&fault=unplug@6") as source:
+        lost = next(item for item in source if isinstance(item, SourceEvent) and item.event == "lost")
+    assert 5.5 < lost.at_s < 6.5
+    assert "unplugged" in str(lost.detail["why"])
 
 
 @pytest.fixture
@@ -149,3 +188,24 @@ def test_a_missing_recording_is_found_at_once() -> None:
     assert raised.value.exit_code == 5
     with pytest.raises(UsageError, match="not a recording"):
         RecordingSignal.parse("/dev/ttyUSB0")
+
+
+def test_a_device_can_be_connected_again_in_its_own_time() -> None:
+    """After five seconds the unplugged device is back; what it measures then goes on from there."""
+    device = VirtualDevice("text", SyntheticEcg(seed=2), faults=parse_faults("unplug@3:5"))
+    first = VirtualTransport(device.build(), speed=0.0)
+    heard = b""
+    with pytest.raises(TransportLostError, match="unplugged"):  # noqa: PT012
+        while True:
+            heard += first.read(0.05, 0.02)
+    with pytest.raises(TransportLostError, match="unplugged"):
+        first.again()
+    with pytest.raises(TransportLostError, match="unplugged"):
+        first.write(b"x")
+    first.let_pass(6.0)
+    second = first.again()
+    assert second.now() == first.now() > 8.0
+    second.close()
+    more = first.again().read(0.05)
+    begin, end = (int(text.splitlines()[0].split(b",")[0]) for text in (heard, more))
+    assert 8_000_000 <= end - begin < 10_000_000

@@ -18,7 +18,9 @@ from edge_ecg.errors import DeviceError
 from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source
 from edge_ecg.sources.pty_host import PtyHost
+from edge_ecg.sources.tcp_host import TcpHost
 from edge_ecg_bridge.emulators import Reservoir, SilentEmulator
+from edge_ecg_bridge.faults import FAULTS
 from edge_ecg_bridge.synthetic import SyntheticEcg
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -116,7 +118,14 @@ def test_it_hangs_up_at_the_end_of_its_recording(simulate: Start, tmp_path: Path
         (("shimmer3", "--from", "/dev/ttyUSB0"), 2, "is not a recording"),
         (("shimmer3", "--firmware", "x"), 2, "is no firmware version"),
         (("shimmer3", "--pty", "/nowhere/x"), 3, "cannot be made"),
-        (("toaster",), 2, "toaster"),
+        (("toaster",), 2, "no virtual device 'toaster'"),
+        ((), 2, "Which device"),
+        (("shimmer3", "--fault", "toaster"), 2, "no fault 'toaster'"),
+        (("text", "--fault", "already-streaming"), 2, "cannot have all of these faults"),
+        (("text", "--line", "adc", "--fault", "time-wrap"), 2, "no counter that wraps"),
+        (("shimmer3", "--fault", "ble-drop"), 2, "no fault ble-drop"),
+        (("shimmer3", "--tcp", "99999"), 3, "TCP port 99999 cannot be had"),
+        (("shimmer3", "--story", "rest:5"), 2, "needs its length"),
     ],
 )
 def test_wrong_usage(simulate: Start, arguments: tuple[str, ...], code: int, what: str) -> None:
@@ -125,6 +134,59 @@ def test_wrong_usage(simulate: Start, arguments: tuple[str, ...], code: int, wha
     assert process.returncode == code
     assert what in err
     assert "Traceback" not in err
+
+
+def test_the_faults_are_listed(simulate: Start) -> None:
+    out, _ = simulate("--list-faults").communicate(timeout=20)
+    assert [line.split()[0] for line in out.splitlines()] == list(FAULTS)
+    assert "stall              Nothing arrives for a while, and what was measured then is lost." in out
+    out, _ = simulate("--list-faults", "--json").communicate(timeout=20)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert [record["name"] for record in records] == list(FAULTS)
+    assert all(record["type"] == "fault" and record["is"].endswith(".") for record in records)
+    assert {record["name"]: record["devices"] for record in records}["already-streaming"] == [
+        "shimmer3",
+        "shimmer3r",
+    ]
+    out, _ = simulate("text", "--list-faults").communicate(timeout=20)
+    assert "already-streaming" not in out
+
+
+def test_over_tcp(simulate: Start) -> None:
+    process = simulate("shimmer3r", "--tcp", "0", "--json", "--speed", "5", "--fault", "bit-flip@1")
+    told = json.loads(line_of(process))
+    assert told["port"].startswith("socket://127.0.0.1:")
+    for lost in (1, 0):  # the fault strikes once; the port can be opened again
+        blocks = read(told["port"], 1000)
+        assert sum(block.gap_before for block in blocks) == lost
+        assert [json.loads(line_of(process))["event"] for _ in range(2)] == ["opened", "closed"]
+
+
+def test_a_device_that_is_unplugged_takes_its_port_along(simulate: Start, tmp_path: Path) -> None:
+    link = tmp_path / "ecg"
+    process = simulate(
+        "shimmer3", "--pty", str(link), "--json", "--speed", "5", "--fault", "unplug@5:2", "--seed", "4"
+    )
+    told = json.loads(line_of(process))
+    with pytest.raises(DeviceError, match="unplugged"):
+        read(told["port"], 100_000)
+    events = []
+    while not events or events[-1] != "plugged in":
+        events.append(json.loads(line_of(process))["event"])
+        if events[-1] == "unplugged":
+            assert not os.path.lexists(link)
+    assert events == ["opened", "unplugged", "plugged in"]
+    assert len(read(told["port"], 500)) > 0
+
+
+def test_a_tcp_port_that_is_taken_and_one_that_goes_with_its_device() -> None:
+    with TcpHost(SilentEmulator()) as host:
+        number = int(host.port.rpartition(":")[2])
+        with pytest.raises(DeviceError, match="cannot be had"):
+            TcpHost(SilentEmulator(), tcp_port=number)
+    with TcpHost(SilentEmulator(), tcp_port=number) as again:
+        assert again.port == host.port
+        again.close()
 
 
 def test_a_link_that_is_taken_and_one_that_was_left_behind(tmp_path: Path) -> None:
