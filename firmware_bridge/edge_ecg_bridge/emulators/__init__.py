@@ -1,6 +1,7 @@
 """Virtual devices: they speak a firmware's bytes from the device's side, without I/O and on any clock."""
 
 from .base import Emulator, Reservoir, Signal
+from .framed import FramedEmulator
 from .odd import DockEmulator, GarbageEmulator, SilentEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
@@ -8,6 +9,7 @@ from .text import TextEmulator
 __all__ = [
     "DockEmulator",
     "Emulator",
+    "FramedEmulator",
     "GarbageEmulator",
     "Reservoir",
     "Shimmer3Emulator",
