@@ -155,8 +155,10 @@ class FramedEmulator:
         for byte in data if self._obeys else b"":
             self._in = (self._in + bytes((byte,)))[-_COMMAND_BYTES:]
             command = bytes(self._in)
-            if command in (START, STOP):
-                self.streaming = command == START
+            if command == START:
+                self.streaming = True
+            elif command == STOP:
+                self.streaming = False
                 self._waiting = self._waiting[:0]
             if command in (ASK_INFO, START, STOP):
                 self._out.append(Unit(self.info.frame()))

@@ -52,6 +52,7 @@ class FramedSession:
         self._offered: Strand | None = None
         self._info: Info | None = None
         self._placed: list[Placed] = []
+        self._run_gap = 0
         self._totals = {"packets_rejected": 0, "duplicates": 0, "packets_without_info": 0, "restarts": 0}
         self._seen = bytearray()
         self._asked_s = self._heard_s = self._good_s = self._behind_s = 0.0
@@ -195,8 +196,8 @@ class FramedSession:
     def _deliver(self) -> None:
         """Read the frames of the current run that have found their places."""
         if self._placed and self._current is not None:
-            self._events.extend(self._current.read(self._placed))
-        self._placed = []
+            self._events.extend(self._current.read(self._placed, self._run_gap))
+        self._placed, self._run_gap = [], 0
 
     # -- runs ------------------------------------------------------------------------------------------
 
@@ -217,7 +218,7 @@ class FramedSession:
             self._retire(before)
         self._current, self._offered, self._info = strand, None, strand.info
         self._good_s = now_s
-        self._events.extend(strand.read(found, gap))
+        self._placed, self._run_gap = found, gap
 
     def _retire(self, strand: Strand | None) -> None:
         """Keep what a run has counted when it is forgotten."""
