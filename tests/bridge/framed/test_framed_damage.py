@@ -80,7 +80,7 @@ def test_unharmed_is_all_of_it() -> None:
 def intact_samples(cut: int, width: int) -> int:
     """Samples in the data frames after the first info frame that a cut of STREAM leaves whole."""
     begins = ENDS - [len(unit.data) for unit in UNITS]
-    whole = (ENDS <= cut) | (begins >= cut + width)
+    whole = (cut >= ENDS) | (begins >= cut + width)
     first = next(i for i, unit in enumerate(UNITS) if unit.data[2] == FrameType.INFO)
     return sum(unit.samples for i, unit in enumerate(UNITS) if whole[i] and i > first)
 
