@@ -20,15 +20,16 @@ CYCLES = 62500  # of 16 MHz: 256 Hz exactly
 JITTER_CYCLES = 200
 CONVERSION_CYCLES = 13 * 128
 PV_PER_COUNT = 4_438_920  # 5 V / 1024 / 1100
+ZERO, LOW, HIGH = 338, 20, 655  # 1.65 V, 0.1 V and 3.2 V of 5 V in 1024 steps
 
 
 def adc_counts(ecg_mv: np.ndarray) -> np.ndarray:
-    """Return what an AD8232 board makes of an ECG: 1100 times, around half of 5 V, 10 bits."""
-    return np.clip(np.rint((ecg_mv * 1.1 / 5 + 0.5) * 1024), 0, 1023).astype(int)
+    """What an AD8232 board makes of an ECG: 1100 times around half of its 3.3 V, then 10 bits over 5 V."""
+    return np.rint(np.clip(ecg_mv * 1.1 + 1.65, 0, 3.3) / 5 * 1024).astype(int)
 
 
 def to_mv(counts: np.ndarray) -> np.ndarray:
-    return (counts - 512) * (PV_PER_COUNT * 1e-9)
+    return (counts - ZERO) * (PV_PER_COUNT * 1e-9)
 
 
 def synthetic(seconds: float) -> np.ndarray:
@@ -60,8 +61,8 @@ def test_every_sample_arrives_as_the_converter_gave_it(run_uno: Callable, signal
     assert n - arrived <= 6  # a frame under way
     assert heard.numbers.tolist() == list(range(arrived))
     np.testing.assert_allclose(heard.ecg_mv, to_mv(uno.counts[:arrived]), rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(np.rint(heard.ecg_mv / (PV_PER_COUNT * 1e-9)) + 512, counts[:arrived])
-    np.testing.assert_array_equal(heard.saturated, np.isin(counts[:arrived], (0, 1023)))
+    np.testing.assert_array_equal(np.rint(heard.ecg_mv / (PV_PER_COUNT * 1e-9)) + ZERO, counts[:arrived])
+    np.testing.assert_array_equal(heard.saturated, (counts[:arrived] <= LOW) | (counts[:arrived] >= HIGH))
     assert not heard.lead_off.any()
     assert heard.lost == 0
     assert set(heard.session.counters.values()) == {0}

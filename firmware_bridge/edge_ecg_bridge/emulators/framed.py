@@ -27,9 +27,9 @@ class Converter:
     """How a virtual board turns millivolts into counts; an AD8232 on an Uno unless told otherwise."""
 
     pv_per_count: int = 4_438_920
-    zero: int = 512
-    low: int = 0
-    high: int = 1023
+    zero: int = 338
+    low: int = 20
+    high: int = 655
     sample_bytes: int = 2
 
     def counts(self, mv: FloatArray) -> NDArray[np.int32]:
@@ -70,7 +70,9 @@ class FramedEmulator:
         Its accelerometer.
     electrode_off:
         Whether LO+ is high at a time (seconds from power-up); the amplifier is then at its limit.
-    electrode_offset_mv, loss, unplug_after_s, loop, seed:
+    electrode_offset_mv:
+        Added to the signal, as skin does on a board that does not take it away as the AD8232 does.
+    loss, unplug_after_s, loop, seed:
         As for the virtual Shimmer; ``loss`` is for frames.
 
     """

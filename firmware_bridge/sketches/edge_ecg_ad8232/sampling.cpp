@@ -39,8 +39,9 @@ static inline uint8_t electrodes() {
 #include <esp_random.h>
 #include <esp_timer.h>
 
-// The calibrated reading is in millivolts at the pin; it is believed between 0.15 and 3.1 V only.
-const Converter CONVERTER = {(1000000000UL + AD8232_GAIN / 2) / AD8232_GAIN, 3300 / 2, 150, 3100};
+// The calibrated reading is in millivolts at the pin. It is right between 0.15 and 3.1 V only, which is less than
+// the amplifier has.
+const Converter CONVERTER = {(1000000000UL + AD8232_GAIN / 2) / AD8232_GAIN, AD8232_SUPPLY_MV / 2, 150, 3100};
 const char BOARD_NAME[] = "AD8232 ESP32";
 
 static esp_timer_handle_t timer;
@@ -80,8 +81,17 @@ uint8_t nextRunNumber() { return esp_random() & 0xFF; }
 
 #include <avr/eeprom.h>
 
-// 10 bits over 5 V: 5 V / 1024 / gain.
-const Converter CONVERTER = {(uint32_t)((5000000000000ULL + 512ULL * AD8232_GAIN) / (1024ULL * AD8232_GAIN)), 512, 0, 1023};
+// 10 bits over the 5 V of the board, which is more than the amplifier has.
+const uint32_t REFERENCE_MV = 5000;
+
+constexpr uint32_t countsAt(uint32_t mv) { return (mv * 1024 + REFERENCE_MV / 2) / REFERENCE_MV; }
+
+const Converter CONVERTER = {
+    (uint32_t)((REFERENCE_MV * 1000000000ULL + 512ULL * AD8232_GAIN) / (1024ULL * AD8232_GAIN)),
+    countsAt(AD8232_SUPPLY_MV / 2),
+    countsAt(AD8232_HEADROOM_MV),
+    countsAt(AD8232_SUPPLY_MV - AD8232_HEADROOM_MV),
+};
 const char BOARD_NAME[] = "AD8232 AVR";
 
 // 16 MHz / 62500 = 256 Hz, exactly.
@@ -102,7 +112,7 @@ ISR(ADC_vect) {
 void beginSampling() {
   pinMode(LO_PLUS_PIN, INPUT);
   pinMode(LO_MINUS_PIN, INPUT);
-  ADMUX = _BV(REFS0) | ((ECG_PIN - A0) & 0x07);                            // against the supply, 5 V
+  ADMUX = _BV(REFS0) | ((ECG_PIN - A0) & 0x07);                            // against the 5 V of the board
   ADCSRA = _BV(ADEN) | _BV(ADIE) | _BV(ADPS2) | _BV(ADPS1) | _BV(ADPS0);   // 125 kHz: 0.1 ms a reading
   noInterrupts();
   TCCR1A = 0;

@@ -10,7 +10,12 @@
 const uint16_t FS_HZ = 256;           // edge-ecg's own rate: nothing is resampled
 const uint8_t SAMPLES_PER_FRAME = 4;  // one lost frame is 16 ms
 const uint16_t INFO_EVERY_MS = 1000;
-const uint32_t AD8232_GAIN = 1100;    // of the usual breakout board: 100 in the chip, 11 in its filter
+
+// The usual AD8232 breakout board: amplifies by 100 in the chip and 11 in its filter, rests at half its supply,
+// and comes to within 0.1 V of either end of it.
+const uint32_t AD8232_GAIN = 1100;
+const uint32_t AD8232_SUPPLY_MV = 3300;
+const uint32_t AD8232_HEADROOM_MV = 100;
 
 #if defined(ESP32)
 const uint8_t ECG_PIN = A0;        // GPIO 36, on ADC 1: ADC 2 does not work beside Wi-Fi

@@ -148,9 +148,9 @@ def test_electrodes_and_limits(converse: Callable) -> None:
 
 
 def test_an_offset_drives_it_to_its_limit(converse: Callable) -> None:
-    said = converse(FramedSession(), FramedEmulator(ECG, electrode_offset_mv=2.0), until_s=4.0)
+    said = converse(FramedSession(), FramedEmulator(ECG, electrode_offset_mv=0.8), until_s=4.0)
     limit = np.concatenate([block.saturated for block in said.samples])
-    np.testing.assert_array_equal(limit, said.ecg_mv >= (1023 - 512) * COUNT_MV - 1e-9)
+    np.testing.assert_array_equal(limit, said.ecg_mv >= (655 - 338) * COUNT_MV - 1e-9)
     assert limit.any()
     assert not limit.all()
 
