@@ -111,7 +111,7 @@ def test_loose_electrodes_are_reported_sample_by_sample(run_uno: Callable) -> No
 
 
 def test_a_line_too_slow_drops_frames_and_says_so(run_uno: Callable) -> None:
-    """At 9600 baud two thirds of it fit; sampling goes on as evenly as ever."""
+    """At 9600 baud some 60 % of it fit; sampling goes on as evenly as ever."""
     uno = run_uno(synthetic(21.0), 20.0, defines="-DBAUD=9600")
     even = uno.cycles[0] + CYCLES * np.arange(len(uno.cycles))
     assert np.abs(uno.cycles - even).max() <= JITTER_CYCLES

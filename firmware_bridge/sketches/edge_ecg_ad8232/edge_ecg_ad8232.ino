@@ -1,4 +1,4 @@
-// ECG from an AD8232 board to edge-ecg, in its framed format (../README.md). For AVR boards and the ESP32.
+// ECG from an AD8232 board to edge-ecg, in its framed format (../README.md). For the Uno, Nano, Mega and the ESP32.
 //
 // Samples are taken by a timer and wait in a ring; loop() packs them into frames. A frame goes out when the
 // serial port has room for all of it. Until then the next samples wait in the ring, and when that is full they

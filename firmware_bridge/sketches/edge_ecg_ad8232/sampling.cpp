@@ -77,13 +77,11 @@ void beginSampling() {
 
 uint8_t nextRunNumber() { return esp_random() & 0xFF; }
 
-#elif defined(__AVR__)
+#elif defined(__AVR_ATmega328P__) || defined(__AVR_ATmega2560__)
 
 #include <avr/eeprom.h>
 
-// 10 bits over the 5 V of the board, which is more than the amplifier has.
-const uint32_t REFERENCE_MV = 5000;
-
+// 10 bits over the supply of the board, which is more than that of the amplifier.
 constexpr uint32_t countsAt(uint32_t mv) { return (mv * 1024 + REFERENCE_MV / 2) / REFERENCE_MV; }
 
 const Converter CONVERTER = {
@@ -112,7 +110,7 @@ ISR(ADC_vect) {
 void beginSampling() {
   pinMode(LO_PLUS_PIN, INPUT);
   pinMode(LO_MINUS_PIN, INPUT);
-  ADMUX = _BV(REFS0) | ((ECG_PIN - A0) & 0x07);                            // against the 5 V of the board
+  ADMUX = _BV(REFS0) | ((ECG_PIN - A0) & 0x07);                            // against the supply
   ADCSRA = _BV(ADEN) | _BV(ADIE) | _BV(ADPS2) | _BV(ADPS1) | _BV(ADPS0);   // 125 kHz: 0.1 ms a reading
   noInterrupts();
   TCCR1A = 0;
@@ -132,5 +130,5 @@ uint8_t nextRunNumber() {
 }
 
 #else
-#error "This sketch knows AVR boards (Uno, Nano, Mega) and the ESP32; teach sampling.cpp yours."
+#error "This sketch knows the Arduino Uno, Nano and Mega and the ESP32; teach sampling.cpp your board."
 #endif

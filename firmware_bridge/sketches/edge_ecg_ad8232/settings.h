@@ -25,4 +25,5 @@ const uint8_t LO_MINUS_PIN = 32;
 const uint8_t ECG_PIN = A0;
 const uint8_t LO_PLUS_PIN = 10;
 const uint8_t LO_MINUS_PIN = 11;
+const uint32_t REFERENCE_MV = 5000;  // supply of the board: 3300 for a 3.3 V one
 #endif
