@@ -1,6 +1,8 @@
 """Virtual devices: they speak a firmware's bytes from the device's side, without I/O and on any clock."""
 
 from .base import Emulator, Motion, Reservoir, Signal, Unit, at_rest, joined
+from .base import Emulator, Reservoir, Signal
+from .framed import FramedEmulator
 from .odd import DockEmulator, GarbageEmulator, SilentEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
@@ -8,6 +10,7 @@ from .text import TextEmulator
 __all__ = [
     "DockEmulator",
     "Emulator",
+    "FramedEmulator",
     "GarbageEmulator",
     "Motion",
     "Reservoir",
