@@ -1,11 +1,13 @@
 """Virtual devices: they speak a firmware's bytes from the device's side, without I/O and on any clock."""
 
 from .base import Emulator, Reservoir, Signal
+from .cyton import CytonEmulator
 from .odd import DockEmulator, GarbageEmulator, SilentEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
 
 __all__ = [
+    "CytonEmulator",
     "DockEmulator",
     "Emulator",
     "GarbageEmulator",

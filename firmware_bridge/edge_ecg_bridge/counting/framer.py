@@ -1,0 +1,174 @@
+"""Finding packets of one size that carry a small counter in a damaged byte stream.
+
+A packet that looks right proves nothing: its header occurs in data, and a four-bit CRC agrees with every
+sixteenth piece of noise. What proves it is a packet right behind it whose number is one higher. So each
+packet comes one packet late. One whose follower is missing or damaged is believed when packets further on, at
+whole packet distances, count on; else it is refused, and all offsets are searched for packets that count on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stream import BoolArray, ByteArray
+
+_AHEAD = 6
+
+
+class CountedFramer(ABC):
+    """Turns a byte stream into runs of packets; subclasses say what a packet looks like.
+
+    Parameters
+    ----------
+    size:
+        Bytes of a packet.
+    modulus:
+        Range of its counter.
+    lock_rows:
+        Packets in a row, each one number on, that are needed to find the stream again.
+    strict:
+        Whether the first packet behind a hole is refused: its head may be from before the hole and its tail,
+        with counter and check, from behind it, and a weak check does not tell.
+
+    Attributes
+    ----------
+    bytes_skipped, packets_rejected, duplicates:
+        Bytes that belonged to no packet, packets that were damaged or not proven, packets that came twice.
+
+    """
+
+    def __init__(self, size: int, modulus: int, *, lock_rows: int, strict: bool = False) -> None:
+        self.bytes_skipped = 0
+        self.packets_rejected = 0
+        self.duplicates = 0
+        self._size = size
+        self._modulus = modulus
+        self._lock_rows = lock_rows
+        self._strict = strict
+        self._buffer = bytearray()
+        self._aligned = True
+        self._last: int | None = None  # number of the last packet at this alignment
+        self._last_packet = b""
+
+    @abstractmethod
+    def _well_formed(self, rows: ByteArray) -> BoolArray:
+        """Whether each of (n, size) rows looks like a packet."""
+
+    @abstractmethod
+    def _numbers(self, rows: ByteArray) -> NDArray[np.int64]:
+        """The counter of each of (n, size) rows."""
+
+    def feed(self, data: bytes) -> list[ByteArray]:
+        """Take bytes in any pieces; return runs (k, size) of packets, each one number on from the last."""
+        self._buffer += data
+        taken: list[ByteArray] = []
+        while self._take(taken) if self._aligned else self._search():
+            pass
+        if not taken:
+            return []
+        rows = np.concatenate(taken)
+        breaks = np.flatnonzero(np.diff(self._numbers(rows)) % self._modulus != 1 % self._modulus) + 1
+        return np.split(rows, breaks)
+
+    def flush(self) -> list[ByteArray]:
+        """Return the packet that waits for a follower, if its own number counts on: none is coming."""
+        if not self._aligned or len(self._buffer) != self._size:
+            return []
+        row = np.frombuffer(bytes(self._buffer), dtype=np.uint8).reshape(1, self._size)
+        counts_on = self._last is not None and int(self._numbers(row)[0]) == (self._last + 1) % self._modulus
+        if not counts_on or not self._well_formed(row)[0]:
+            return []
+        taken: list[ByteArray] = []
+        self._keep(row, taken)
+        return taken
+
+    def _take(self, taken: list[ByteArray]) -> bool:
+        """Move what is proven at the buffer's start to ``taken``; False when more bytes are needed."""
+        n = len(self._buffer) // self._size
+        if n < 2:
+            return False
+        rows = np.frombuffer(bytes(self._buffer[: n * self._size]), dtype=np.uint8).reshape(n, self._size)
+        well, numbers = self._well_formed(rows), self._numbers(rows)
+        before = numbers[0] - 1 if self._last is None else self._last
+        plain = well & (np.diff(numbers, prepend=before) % self._modulus == 1)
+        in_order = n if plain.all() else int(np.argmin(plain))
+        if in_order >= 2:
+            self._keep(rows[: in_order - 1], taken)
+            return True
+        if well[0] and bytes(rows[0]) == self._last_packet:
+            self.duplicates += 1
+            del self._buffer[: self._size]
+            return True
+        return self._take_odd(rows[:_AHEAD], well[:_AHEAD], numbers[:_AHEAD], taken)
+
+    def _take_odd(
+        self, rows: ByteArray, well: BoolArray, numbers: NDArray[np.int64], taken: list[ByteArray]
+    ) -> bool:
+        """Decide over the first packet, which is damaged, or followed by something else than the next one."""
+        before = int(numbers[0]) - 1 if self._last is None else self._last
+        follows = int(numbers[0]) == (before + 1) % self._modulus
+        if not self._proven_ahead(well, numbers, before):
+            if len(rows) < _AHEAD:
+                return False
+            self.packets_rejected += 1
+            self._skip(1)
+            self._aligned = False
+        elif well[0] and (follows or not self._strict):
+            self._keep(rows[:1], taken)
+        else:
+            self.packets_rejected += 1
+            self._skip(self._size)
+            self._last = int(numbers[0]) if well[0] else (before + 1) % self._modulus
+        return True
+
+    def _proven_ahead(self, well: BoolArray, numbers: NDArray[np.int64], before: int) -> bool:
+        """Whether packets that count on stand at whole packet distances from here."""
+        exact = well[:-1] & well[1:] & (np.diff(numbers) % self._modulus == 1)
+        for at in range(len(exact)):
+            counts_on = int(numbers[at]) == (before + 1 + at) % self._modulus
+            if not counts_on and not well[:at].all():
+                continue
+            pairs = 1 if counts_on or not self._strict else self._lock_rows - 1
+            if len(exact) - at >= pairs and exact[at : at + pairs].all():
+                return True
+        return False
+
+    def _keep(self, rows: ByteArray, taken: list[ByteArray]) -> None:
+        taken.append(rows)
+        self._last = int(self._numbers(rows[-1:])[0])
+        self._last_packet = bytes(rows[-1])
+        del self._buffer[: len(rows) * self._size]
+
+    def _skip(self, n: int) -> None:
+        self.bytes_skipped += n
+        del self._buffer[:n]
+
+    def _search(self) -> bool:
+        """Look at every offset for packets that count on; False when more bytes are needed."""
+        size = self._size
+        data = np.frombuffer(bytes(self._buffer), dtype=np.uint8)
+        n = len(data) - size * self._lock_rows + 1
+        if n <= 0:
+            return False
+        windows = np.lib.stride_tricks.sliding_window_view(data, size)
+        well, numbers = self._well_formed(windows), self._numbers(windows)
+        good = well[:n].copy()
+        for row in range(1, self._lock_rows):
+            here, there = (row - 1) * size, row * size
+            good &= well[there : there + n]
+            good &= (numbers[there : there + n] - numbers[here : here + n]) % self._modulus == 1
+        if not good.any():
+            self._skip(n)
+            return False
+        at = int(np.argmax(good))
+        self._skip(at)
+        self._aligned = True
+        self._last = None
+        if self._strict:
+            self.packets_rejected += 1
+            self._last = int(numbers[at])
+            self._skip(size)
+        return True

@@ -1,0 +1,182 @@
+"""Numbering samples for good: a counter says how many are missing modulo its range, time says the rest.
+
+Where the host's clock leaves no doubt, samples are numbered at once. After a pause they are held for half a
+second, because a pause alone does not tell: what waited in a buffer comes in a burst and was never lost, what
+was lost never comes, and afterwards the stream lags behind by it for ever.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from .arrival import ArrivalClock
+
+HOLD_S = 0.5
+PAUSE_S = 0.25
+_LONGEST_HOLD_S = 10.0
+_MARGIN_S = 0.1
+_DRAINING_S = 0.05
+_SURE_RANGE_S = 0.5
+_UNCOUNTED_S = 0.04  # without a counter a lag below this is taken for the way's own unsteadiness
+
+Load = TypeVar("Load")
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[Load]):
+    """Consecutive samples.
+
+    Attributes
+    ----------
+    counter:
+        The counter at the first one, in samples.
+    samples:
+        How many there are.
+    load:
+        Whatever they are decoded from.
+    lost:
+        Samples lost before, where the device's own clock tells; None where only the counter does.
+
+    """
+
+    counter: int
+    samples: int
+    load: Load
+    lost: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Generic[Load]):
+    """A run with the number of its first sample and the samples lost immediately before."""
+
+    first: int
+    gap_before: int
+    load: Load
+
+
+@dataclass(slots=True)
+class _Held(Generic[Load]):
+    run: Run[Load]
+    lost: int
+    more_room: float  # than before the runs held already
+
+
+class Placer(Generic[Load]):
+    """Numbers runs of samples.
+
+    Parameters
+    ----------
+    fs_hz:
+        Nominal sampling rate.
+    modulus:
+        Range of the counter in samples; 1 where there is none.
+
+    Attributes
+    ----------
+    clock:
+        Arrivals so far; knows the real rate.
+    rejected:
+        Runs that stepped back.
+
+    """
+
+    def __init__(self, fs_hz: float, modulus: int) -> None:
+        self.clock = ArrivalClock(fs_hz)
+        self.rejected = 0
+        self._fs_hz = fs_hz
+        self._modulus = modulus
+        self._expected: int | None = None
+        self._next = 0
+        self._held: list[_Held[Load]] = []
+        self._lags: list[tuple[float, float]] = []
+        self._held_since_s = 0.0
+        self._known_room = 0.0
+
+    def place(self, runs: list[Run[Load]], now_s: float) -> list[Placed[Load]]:
+        """Take runs in the order of their coming; return what can be numbered by now."""
+        placed: list[Placed[Load]] = []
+        coming = sum(run.samples for run in runs)
+        for run in runs:
+            room = self._room(now_s, coming)
+            lost = self._lost_before(run, room)
+            coming -= run.samples
+            if lost is None:
+                self.rejected += 1
+                continue
+            if self._held:
+                self._held.append(_Held(run, lost, room - self._known_room))
+                self._known_room = max(room, self._known_room)
+            elif self._is_ambiguous(run, lost, room):
+                self._held_since_s = now_s
+                self._lags = []
+                self._held.append(_Held(run, lost, room))
+                self._known_room = room
+            else:
+                placed.append(self._put(run, lost))
+            self._expected = (run.counter + run.samples) % self._modulus
+        if self._held and runs:
+            self._lags.append((now_s, self.clock.newest(now_s) - self._assumed_newest()))
+        elif runs:
+            self.clock.observe(self._next - 1, now_s)
+        return placed + self.release(now_s)
+
+    def release(self, now_s: float) -> list[Placed[Load]]:
+        """Return what was held, when time has told how much was lost."""
+        held_s = now_s - self._held_since_s
+        if not self._held or held_s < HOLD_S:
+            return []
+        recent = [lag for at_s, lag in self._lags if at_s > now_s - HOLD_S / 2]
+        older = [lag for at_s, lag in self._lags if at_s <= now_s - HOLD_S / 2]
+        drained = min(older) - min(recent) if recent and older else 0.0
+        if drained > _DRAINING_S * self._fs_hz and held_s < _LONGEST_HOLD_S:
+            return []  # a buffer is being emptied
+        return self.flush()
+
+    def flush(self) -> list[Placed[Load]]:
+        """Return what is held, by what is known now."""
+        if not self._held:
+            return []
+        lag = min(lag for _, lag in self._lags)
+        if self._modulus == 1:
+            more = round(lag) if lag > _UNCOUNTED_S * self._fs_hz else 0
+        else:
+            more = max(round(lag / self._modulus), 0) * self._modulus
+        max(self._held, key=lambda held: held.more_room).lost += more
+        placed = [self._put(held.run, held.lost) for held in self._held]
+        self._held = []
+        self.clock.observe(self._next - 1, self._lags[-1][0])
+        return placed
+
+    # -- one run ---------------------------------------------------------------------------------------
+
+    def _room(self, now_s: float, coming: int) -> float:
+        """Return how many samples can be missing before the next ``coming`` ones, by the host's clock."""
+        if self._expected is None:
+            return 0.0
+        return self.clock.newest(now_s) - self._assumed_newest() - coming
+
+    def _assumed_newest(self) -> int:
+        return self._next - 1 + sum(held.lost + held.run.samples for held in self._held)
+
+    def _lost_before(self, run: Run[Load], room: float) -> int | None:
+        """Return the samples lost before a run, modulo the counter's range; None when it steps back."""
+        if self._expected is None:
+            return 0
+        if run.lost is not None:
+            return run.lost
+        lost = (run.counter - self._expected) % self._modulus
+        tells_back = self._modulus >= _SURE_RANGE_S * self._fs_hz and lost >= 0.75 * self._modulus
+        return None if tells_back and lost > room + _MARGIN_S * self._fs_hz else lost
+
+    def _is_ambiguous(self, run: Run[Load], lost: int, room: float) -> bool:
+        if self._expected is None or run.lost is not None:
+            return False
+        if lost == 0 and room < max(0.75 * self._modulus, PAUSE_S * self._fs_hz):
+            return False
+        return lost + self._modulus <= room + _MARGIN_S * self._fs_hz
+
+    def _put(self, run: Run[Load], lost: int) -> Placed[Load]:
+        first = self._next + lost
+        self._next = first + run.samples
+        return Placed(first, lost, run.load)
