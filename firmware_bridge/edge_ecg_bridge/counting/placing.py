@@ -37,6 +37,8 @@ class Run(Generic[Load]):
         Whatever they are decoded from.
     lost:
         Samples lost before, where the device's own clock tells; None where only the counter does.
+    damaged:
+        Samples of which only damaged bytes came before; tells something where there is no counter.
 
     """
 
@@ -44,6 +46,7 @@ class Run(Generic[Load]):
     samples: int
     load: Load
     lost: int | None = None
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,8 @@ class Placer(Generic[Load]):
             return []
         lag = min(lag for _, lag in self._lags)
         if self._modulus == 1:
-            more = round(lag) if lag > _UNCOUNTED_S * self._fs_hz else 0
+            doubt = 0.0 if any(held.run.damaged for held in self._held) else _UNCOUNTED_S * self._fs_hz
+            more = round(lag) if lag > doubt else 0
         else:
             more = max(round(lag / self._modulus), 0) * self._modulus
         max(self._held, key=lambda held: held.more_room).lost += more
@@ -165,6 +169,8 @@ class Placer(Generic[Load]):
             return 0
         if run.lost is not None:
             return run.lost
+        if self._modulus == 1:
+            return run.damaged
         lost = (run.counter - self._expected) % self._modulus
         tells_back = self._modulus >= _SURE_RANGE_S * self._fs_hz and lost >= 0.75 * self._modulus
         return None if tells_back and lost > room + _MARGIN_S * self._fs_hz else lost
@@ -172,6 +178,8 @@ class Placer(Generic[Load]):
     def _is_ambiguous(self, run: Run[Load], lost: int, room: float) -> bool:
         if self._expected is None or run.lost is not None:
             return False
+        if self._modulus == 1 and run.damaged:
+            return True
         if lost == 0 and room < max(0.75 * self._modulus, PAUSE_S * self._fs_hz):
             return False
         return lost + self._modulus <= room + _MARGIN_S * self._fs_hz

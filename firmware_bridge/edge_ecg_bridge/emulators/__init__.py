@@ -1,16 +1,20 @@
 """Virtual devices: they speak a firmware's bytes from the device's side, without I/O and on any clock."""
 
 from .base import Emulator, Reservoir, Signal
+from .bitalino import BitalinoEmulator
 from .cyton import CytonEmulator
 from .odd import DockEmulator, GarbageEmulator, SilentEmulator
+from .openview import OpenViewEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
 
 __all__ = [
+    "BitalinoEmulator",
     "CytonEmulator",
     "DockEmulator",
     "Emulator",
     "GarbageEmulator",
+    "OpenViewEmulator",
     "Reservoir",
     "Shimmer3Emulator",
     "Signal",
