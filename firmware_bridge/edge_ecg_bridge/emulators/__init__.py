@@ -3,6 +3,7 @@
 from .base import Emulator, Reservoir, Signal
 from .bitalino import BitalinoEmulator
 from .cyton import CytonEmulator
+from .ganglion import GanglionEmulator
 from .odd import DockEmulator, GarbageEmulator, SilentEmulator
 from .openview import OpenViewEmulator
 from .shimmer3 import Shimmer3Emulator
@@ -13,6 +14,7 @@ __all__ = [
     "CytonEmulator",
     "DockEmulator",
     "Emulator",
+    "GanglionEmulator",
     "GarbageEmulator",
     "OpenViewEmulator",
     "Reservoir",

@@ -97,9 +97,6 @@ class BitalinoEmulator:
 
     def units(self, now_s: float) -> list[Unit]:
         """Return what was sent up to now, frame by frame."""
-        if self._autostart:
-            self._autostart = False
-            self._start((1, 2, 3, 4, 5, 6), now_s)
         self._make_frames(now_s)
         out, self._out = self._out, []
         return out
@@ -127,6 +124,9 @@ class BitalinoEmulator:
         self._pace.start(now_s + 1.0 / self.fs_hz)
 
     def _make_frames(self, now_s: float) -> None:
+        if self._autostart:
+            self._autostart = False
+            self._start((1, 2, 3, 4, 5, 6), now_s)
         first = self._pace.made
         ecg_mv = self._pace.take(now_s)
         if len(ecg_mv):

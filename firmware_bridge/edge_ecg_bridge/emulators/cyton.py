@@ -122,9 +122,6 @@ class CytonEmulator:
 
     def units(self, now_s: float) -> list[Unit]:
         """Return what was sent up to now, packet by packet."""
-        if self._autostart:
-            self._autostart = False
-            self._pace.start(now_s)
         self._make_packets(now_s)
         out, self._out = self._out, []
         return out
@@ -208,6 +205,9 @@ class CytonEmulator:
     # -- packets ---------------------------------------------------------------------------------------
 
     def _make_packets(self, now_s: float) -> None:
+        if self._autostart:
+            self._autostart = False
+            self._pace.start(now_s)
         first = self._pace.made
         ecg_mv = self._pace.take(now_s)
         if not len(ecg_mv):

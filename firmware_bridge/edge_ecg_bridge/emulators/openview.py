@@ -30,9 +30,9 @@ class OpenViewEmulator:
     text_every:
         Prints a line of text after so many frames; 0 for never.
     electrode_off:
-        Whether an electrode hangs loose at a time (seconds from the first sample): the frame is then all zero.
+        Whether an electrode hangs loose at a time (seconds from the first sample): the frame is then zero.
     electrode_offset_mv:
-        Has no effect: the sketch takes the mean away. It is there so that all boards are made alike.
+        Has no effect: the sketch takes the mean away. Here because all boards are made alike.
     loop:
         Begin the signal again when it ends, instead of hanging up.
 

@@ -33,8 +33,8 @@ class OpenViewSettings:
     gain:
         Of the ECG channel.
     shift:
-        Bits by which the sketch shortens the converter's 24 bits; None for those of the known sketches: 4 with
-        a payload of eight bytes (library 2.0), else 8.
+        Bits by which the sketch shortens the converter's 24; None for those of the known sketches: 4 with a
+        payload of eight bytes (library 2.0), else 8.
 
     """
 
