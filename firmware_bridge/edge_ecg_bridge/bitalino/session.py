@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..counting import Placed, Placer, Run, TimeLine
+from ..counting import Found, Placed, Placer, Run, TimeLine
 from ..stream import ByteArray, Detail, Event, Ready, Samples
 from . import wire
 from .setup import BitalinoSettings, never_quiet, no_answer, silent
@@ -103,12 +103,12 @@ class BitalinoSession:
         """
         if self._stop_by_s is not None:
             if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
-                self._place(self._framer.flush(), now_s)
+                self._place(self._framer.flush(), self._heard_s)
                 self._deliver(self._placer.flush())
                 self._finished = True
         elif self._streaming:
             if now_s - self._heard_s >= _NO_FOLLOWER_S:
-                self._place(self._framer.flush(), now_s)
+                self._place(self._framer.flush(), self._heard_s)
             self._deliver(self._placer.release(now_s))
             if now_s - self._good_s >= SILENCE_S:
                 raise silent(bytes_come=now_s - self._heard_s < SILENCE_S, limit_s=SILENCE_S)
@@ -164,8 +164,11 @@ class BitalinoSession:
 
     # -- streaming -------------------------------------------------------------------------------------
 
-    def _place(self, found: list[ByteArray], now_s: float) -> None:
-        runs = [Run(int(rows[0, -1] >> 4), len(rows), rows) for rows in found]
+    def _place(self, found: list[Found], now_s: float) -> None:
+        runs = [
+            Run(int(some.rows[0, -1] >> 4), len(some.rows), some.rows, missing=int(some.refused))
+            for some in found
+        ]
         self._deliver(self._placer.place(runs, now_s))
 
     def _deliver(self, placed: list[Placed[ByteArray]]) -> None:

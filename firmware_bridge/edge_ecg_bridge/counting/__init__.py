@@ -5,7 +5,7 @@ clock says which multiple. No clock is read here: arrival times are passed in.
 """
 
 from .arrival import ArrivalClock, TimeLine
-from .framer import CountedFramer
+from .framer import CountedFramer, Found
 from .placing import Placed, Placer, Run
 
-__all__ = ["ArrivalClock", "CountedFramer", "Placed", "Placer", "Run", "TimeLine"]
+__all__ = ["ArrivalClock", "CountedFramer", "Found", "Placed", "Placer", "Run", "TimeLine"]

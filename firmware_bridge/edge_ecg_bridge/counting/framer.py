@@ -9,6 +9,7 @@ whole packet distances, count on; else it is refused, and all offsets are search
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,23 @@ from numpy.typing import NDArray
 from ..stream import BoolArray, ByteArray
 
 _AHEAD = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Packets in a row.
+
+    Attributes
+    ----------
+    rows:
+        (k, size) bytes; numbers rise by one.
+    refused:
+        Whether a whole packet immediately before was refused, being the first behind a hole.
+
+    """
+
+    rows: ByteArray
+    refused: bool = False
 
 
 class CountedFramer(ABC):
@@ -52,6 +70,7 @@ class CountedFramer(ABC):
         self._aligned = True
         self._last: int | None = None  # number of the last packet at this alignment
         self._last_packet = b""
+        self._refused = False
 
     @abstractmethod
     def _well_formed(self, rows: ByteArray) -> BoolArray:
@@ -61,19 +80,15 @@ class CountedFramer(ABC):
     def _numbers(self, rows: ByteArray) -> NDArray[np.int64]:
         """The counter of each of (n, size) rows."""
 
-    def feed(self, data: bytes) -> list[ByteArray]:
-        """Take bytes in any pieces; return runs (k, size) of packets, each one number on from the last."""
+    def feed(self, data: bytes) -> list[Found]:
+        """Take bytes in any pieces; return the packets that are proven by now."""
         self._buffer += data
-        taken: list[ByteArray] = []
+        taken: list[Found] = []
         while self._take(taken) if self._aligned else self._search():
             pass
-        if not taken:
-            return []
-        rows = np.concatenate(taken)
-        breaks = np.flatnonzero(np.diff(self._numbers(rows)) % self._modulus != 1 % self._modulus) + 1
-        return np.split(rows, breaks)
+        return taken
 
-    def flush(self) -> list[ByteArray]:
+    def flush(self) -> list[Found]:
         """Return the packet that waits for a follower, if its own number counts on: none is coming."""
         if not self._aligned or len(self._buffer) != self._size:
             return []
@@ -81,11 +96,11 @@ class CountedFramer(ABC):
         counts_on = self._last is not None and int(self._numbers(row)[0]) == (self._last + 1) % self._modulus
         if not counts_on or not self._well_formed(row)[0]:
             return []
-        taken: list[ByteArray] = []
+        taken: list[Found] = []
         self._keep(row, taken)
         return taken
 
-    def _take(self, taken: list[ByteArray]) -> bool:
+    def _take(self, taken: list[Found]) -> bool:
         """Move what is proven at the buffer's start to ``taken``; False when more bytes are needed."""
         n = len(self._buffer) // self._size
         if n < 2:
@@ -105,7 +120,7 @@ class CountedFramer(ABC):
         return self._take_odd(rows[:_AHEAD], well[:_AHEAD], numbers[:_AHEAD], taken)
 
     def _take_odd(
-        self, rows: ByteArray, well: BoolArray, numbers: NDArray[np.int64], taken: list[ByteArray]
+        self, rows: ByteArray, well: BoolArray, numbers: NDArray[np.int64], taken: list[Found]
     ) -> bool:
         """Decide over the first packet, which is damaged, or followed by something else than the next one."""
         before = int(numbers[0]) - 1 if self._last is None else self._last
@@ -120,6 +135,7 @@ class CountedFramer(ABC):
             self._keep(rows[:1], taken)
         else:
             self.packets_rejected += 1
+            self._refused = self._refused or (bool(well[0]) and not follows)
             self._skip(self._size)
             self._last = int(numbers[0]) if well[0] else (before + 1) % self._modulus
         return True
@@ -136,8 +152,9 @@ class CountedFramer(ABC):
                 return True
         return False
 
-    def _keep(self, rows: ByteArray, taken: list[ByteArray]) -> None:
-        taken.append(rows)
+    def _keep(self, rows: ByteArray, taken: list[Found]) -> None:
+        taken.append(Found(rows, self._refused))
+        self._refused = False
         self._last = int(self._numbers(rows[-1:])[0])
         self._last_packet = bytes(rows[-1])
         del self._buffer[: len(rows) * self._size]
@@ -169,6 +186,7 @@ class CountedFramer(ABC):
         self._last = None
         if self._strict:
             self.packets_rejected += 1
+            self._refused = True
             self._last = int(numbers[at])
             self._skip(size)
         return True

@@ -13,12 +13,14 @@ from typing import Generic, TypeVar
 from .arrival import ArrivalClock
 
 HOLD_S = 0.5
-PAUSE_S = 0.25
+PAUSE_S = 0.1
+_LONELY_HOLD_S = 2.0
 _LONGEST_HOLD_S = 10.0
 _MARGIN_S = 0.1
 _DRAINING_S = 0.05
 _SURE_RANGE_S = 0.5
-_UNCOUNTED_S = 0.04  # without a counter a lag below this is taken for the way's own unsteadiness
+_DOUBT_S = 0.05
+_STEADY_S = 0.1
 
 Load = TypeVar("Load")
 
@@ -37,8 +39,8 @@ class Run(Generic[Load]):
         Whatever they are decoded from.
     lost:
         Samples lost before, where the device's own clock tells; None where only the counter does.
-    damaged:
-        Samples of which only damaged bytes came before; tells something where there is no counter.
+    missing:
+        Samples that are certainly missing before, because their damaged or refused bytes were seen; at least.
 
     """
 
@@ -46,7 +48,7 @@ class Run(Generic[Load]):
     samples: int
     load: Load
     lost: int | None = None
-    damaged: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,13 @@ class Placer(Generic[Load]):
         self._lags: list[tuple[float, float]] = []
         self._held_since_s = 0.0
         self._known_room = 0.0
+        self._arrived_s = 0.0
 
     def place(self, runs: list[Run[Load]], now_s: float) -> list[Placed[Load]]:
         """Take runs in the order of their coming; return what can be numbered by now."""
         placed: list[Placed[Load]] = []
         coming = sum(run.samples for run in runs)
+        self._arrived_s = now_s if runs else self._arrived_s
         for run in runs:
             room = self._room(now_s, coming)
             lost = self._lost_before(run, room)
@@ -107,9 +111,14 @@ class Placer(Generic[Load]):
             if lost is None:
                 self.rejected += 1
                 continue
+            if self._held and lost and self._is_steady():
+                placed += self.flush()
+                room = self._room(now_s, coming + run.samples)
             if self._held:
                 self._held.append(_Held(run, lost, room - self._known_room))
                 self._known_room = max(room, self._known_room)
+                if lost:
+                    self._lags = []  # those before it do not show it
             elif self._is_ambiguous(run, lost, room):
                 self._held_since_s = now_s
                 self._lags = []
@@ -129,6 +138,8 @@ class Placer(Generic[Load]):
         held_s = now_s - self._held_since_s
         if not self._held or held_s < HOLD_S:
             return []
+        if self._lags[-1][0] - self._lags[0][0] < _STEADY_S and held_s < _LONELY_HOLD_S:
+            return []  # it is silent again: nothing to judge by
         recent = [lag for at_s, lag in self._lags if at_s > now_s - HOLD_S / 2]
         older = [lag for at_s, lag in self._lags if at_s <= now_s - HOLD_S / 2]
         drained = min(older) - min(recent) if recent and older else 0.0
@@ -136,20 +147,26 @@ class Placer(Generic[Load]):
             return []  # a buffer is being emptied
         return self.flush()
 
+    def _is_steady(self) -> bool:
+        """Whether what is held has been followed long enough, at a constant lag, to be decided."""
+        if len(self._lags) < 2 or self._lags[-1][0] - self._lags[0][0] < _STEADY_S:
+            return False
+        lags = [lag for _, lag in self._lags]
+        return max(lags) - min(lags) <= _DRAINING_S * self._fs_hz
+
     def flush(self) -> list[Placed[Load]]:
         """Return what is held, by what is known now."""
         if not self._held:
             return []
         lag = min(lag for _, lag in self._lags)
-        if self._modulus == 1:
-            doubt = 0.0 if any(held.run.damaged for held in self._held) else _UNCOUNTED_S * self._fs_hz
-            more = round(lag) if lag > doubt else 0
-        else:
-            more = max(round(lag / self._modulus), 0) * self._modulus
-        max(self._held, key=lambda held: held.more_room).lost += more
+        broken = [held for held in self._held if held.lost]
+        # Without any other sign of a loss, a small lag is the way's own unsteadiness.
+        doubt = 0.0 if broken else _DOUBT_S * self._fs_hz
+        more = max(round(lag / self._modulus), 0) * self._modulus if lag > doubt else 0
+        max(broken or self._held, key=lambda held: held.more_room).lost += more
         placed = [self._put(held.run, held.lost) for held in self._held]
         self._held = []
-        self.clock.observe(self._next - 1, self._lags[-1][0])
+        self.clock.observe(self._next - 1, self._arrived_s)
         return placed
 
     # -- one run ---------------------------------------------------------------------------------------
@@ -170,15 +187,17 @@ class Placer(Generic[Load]):
         if run.lost is not None:
             return run.lost
         if self._modulus == 1:
-            return run.damaged
+            return run.missing
         lost = (run.counter - self._expected) % self._modulus
+        if lost == 0 and run.missing:
+            lost = self._modulus
         tells_back = self._modulus >= _SURE_RANGE_S * self._fs_hz and lost >= 0.75 * self._modulus
         return None if tells_back and lost > room + _MARGIN_S * self._fs_hz else lost
 
     def _is_ambiguous(self, run: Run[Load], lost: int, room: float) -> bool:
         if self._expected is None or run.lost is not None:
             return False
-        if self._modulus == 1 and run.damaged:
+        if self._modulus == 1 and run.missing:
             return True
         if lost == 0 and room < max(0.75 * self._modulus, PAUSE_S * self._fs_hz):
             return False

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..counting import ArrivalClock, Placed, Placer, Run, TimeLine
+from ..counting import ArrivalClock, Found, Placed, Placer, Run, TimeLine
 from ..stream import BridgeError, ByteArray, Event, Ready, Samples, show_bytes
 from . import packets, wire
 from .packets import CytonFramer
@@ -124,12 +124,12 @@ class CytonSession:
         """
         if self._stop_by_s is not None:
             if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
-                self._place(self._framer.flush(), now_s)
+                self._place(self._framer.flush(), self._heard_s)
                 self._deliver(self._placer.flush())
                 self._finished = True
         elif self._streaming:
             if now_s - self._heard_s >= _NO_FOLLOWER_S:
-                self._place(self._framer.flush(), now_s)
+                self._place(self._framer.flush(), self._heard_s)
             self._deliver(self._placer.release(now_s))
             if now_s - self._good_s >= SILENCE_S:
                 raise self._silent(now_s)
@@ -198,8 +198,8 @@ class CytonSession:
             raise radio_failure()
         self._place(found, now_s)
 
-    def _place(self, found: list[ByteArray], now_s: float) -> None:
-        runs = [self._run(rows) for rows in found]
+    def _place(self, found: list[Found], now_s: float) -> None:
+        runs = [self._run(some.rows) for some in found]
         self._deliver(self._placer.place([run for run in runs if run is not None], now_s))
 
     def _run(self, rows: ByteArray) -> Run[ByteArray] | None:

@@ -114,7 +114,7 @@ class OpenViewSession:
         self._heard_s = now_s
         self._seen = (self._seen + data)[-64:]
         found = self._framer.feed(data)
-        runs = [Run(0, len(frames.rows), frames.rows, damaged=frames.damaged) for frames in found]
+        runs = [Run(0, len(frames.rows), frames.rows, missing=frames.damaged) for frames in found]
         if runs:
             self._good_s = now_s
         if self._placer is not None:

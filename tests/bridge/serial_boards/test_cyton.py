@@ -199,7 +199,7 @@ def stream(n: int, first: int = 0) -> list[bytes]:
 
 
 def numbers_of(framer: CytonFramer, data: bytes) -> list[int]:
-    return [int(n) for run in framer.feed(data) for n in run[:, 1]]
+    return [int(n) for found in framer.feed(data) for n in found.rows[:, 1]]
 
 
 def test_a_damaged_packet_costs_itself_only() -> None:
