@@ -2,8 +2,9 @@
 
 A packet that looks right proves nothing: its header occurs in data, and a four-bit CRC agrees with every
 sixteenth piece of noise. What proves it is a packet right behind it whose number is one higher. So each
-packet comes one packet late. One whose follower is missing or damaged is believed when packets further on, at
-whole packet distances, count on; else it is refused, and all offsets are searched for packets that count on.
+packet comes one packet late, two where the check is weak. One whose follower is missing or damaged is
+believed when packets further on, at whole packet distances, count on; else it is refused, and all offsets are
+searched for packets that count on.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..stream import BoolArray, ByteArray
 
-_AHEAD = 6
+_AHEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class CountedFramer(ABC):
         Packets in a row, each one number on, that are needed to find the stream again.
     strict:
         Whether the first packet behind a hole is refused: its head may be from before the hole and its tail,
-        with counter and check, from behind it, and a weak check does not tell.
+        with counter and check, from behind it, and a weak check does not tell. Also a packet then needs two
+        followers instead of one.
 
     Attributes
     ----------
@@ -66,6 +68,7 @@ class CountedFramer(ABC):
         self._modulus = modulus
         self._lock_rows = lock_rows
         self._strict = strict
+        self._followers = 2 if strict else 1
         self._buffer = bytearray()
         self._aligned = True
         self._last: int | None = None  # number of the last packet at this alignment
@@ -89,30 +92,35 @@ class CountedFramer(ABC):
         return taken
 
     def flush(self) -> list[Found]:
-        """Return the packet that waits for a follower, if its own number counts on: none is coming."""
-        if not self._aligned or len(self._buffer) != self._size:
+        """Return the packets that wait for followers, if their own numbers count on: none are coming."""
+        n, rest = divmod(len(self._buffer), self._size)
+        if not self._aligned or self._last is None or rest or not 0 < n <= self._followers:
             return []
-        row = np.frombuffer(bytes(self._buffer), dtype=np.uint8).reshape(1, self._size)
-        counts_on = self._last is not None and int(self._numbers(row)[0]) == (self._last + 1) % self._modulus
-        if not counts_on or not self._well_formed(row)[0]:
-            return []
+        rows = self._rows(n)
+        counts_on = np.diff(self._numbers(rows), prepend=self._last) % self._modulus == 1
         taken: list[Found] = []
-        self._keep(row, taken)
+        if counts_on.all() and self._well_formed(rows).all():
+            self._keep(rows, taken)
         return taken
+
+    def _rows(self, n: int) -> ByteArray:
+        return np.frombuffer(bytes(self._buffer[: n * self._size]), dtype=np.uint8).reshape(n, self._size)
 
     def _take(self, taken: list[Found]) -> bool:
         """Move what is proven at the buffer's start to ``taken``; False when more bytes are needed."""
         n = len(self._buffer) // self._size
-        if n < 2:
+        if n <= self._followers:
             return False
-        rows = np.frombuffer(bytes(self._buffer[: n * self._size]), dtype=np.uint8).reshape(n, self._size)
+        rows = self._rows(n)
         well, numbers = self._well_formed(rows), self._numbers(rows)
         before = numbers[0] - 1 if self._last is None else self._last
         plain = well & (np.diff(numbers, prepend=before) % self._modulus == 1)
         in_order = n if plain.all() else int(np.argmin(plain))
-        if in_order >= 2:
-            self._keep(rows[: in_order - 1], taken)
+        if in_order > self._followers:
+            self._keep(rows[: in_order - self._followers], taken)
             return True
+        if in_order == n:
+            return False
         if well[0] and bytes(rows[0]) == self._last_packet:
             self.duplicates += 1
             del self._buffer[: self._size]
@@ -147,7 +155,7 @@ class CountedFramer(ABC):
             counts_on = int(numbers[at]) == (before + 1 + at) % self._modulus
             if not counts_on and not well[:at].all():
                 continue
-            pairs = 1 if counts_on or not self._strict else self._lock_rows - 1
+            pairs = self._followers if counts_on or not self._strict else self._lock_rows - 1
             if len(exact) - at >= pairs and exact[at : at + pairs].all():
                 return True
         return False

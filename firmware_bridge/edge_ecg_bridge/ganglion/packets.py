@@ -16,14 +16,36 @@ _HIGH_BITS_CYCLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One data packet.
+    """One data packet, not yet decoded.
 
     Attributes
     ----------
+    place:
+        Its place in the cycle, from 0.
     counter:
         Number of its first sample within the cycle.
     samples:
         1 or 2.
+    bits:
+        Of each compressed number; 24 for a whole sample.
+    data:
+        What stands behind its number.
+
+    """
+
+    place: int
+    counter: int
+    samples: int
+    bits: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a packet says.
+
+    Attributes
+    ----------
     counts:
         (samples, 4); None when they cannot be known, because a packet before is missing.
     acceleration_g:
@@ -31,14 +53,12 @@ class Packet:
 
     """
 
-    counter: int
-    samples: int
     counts: NDArray[np.int64] | None
     acceleration_g: FloatArray
 
 
 class GanglionDecoder:
-    """Decodes data packets in the order of their coming.
+    """Reads data packets, then decodes them in their order.
 
     Parameters
     ----------
@@ -60,53 +80,57 @@ class GanglionDecoder:
         self.duplicates = 0
         self._deltas = deltas
         self._last: NDArray[np.int64] | None = None
-        self._expected = -1
         self._previous = b""
         self._acceleration_g = np.full(3, np.nan)
 
-    def feed(self, data: bytes) -> Packet | None:
-        """Decode one notification; None when it is no data packet, or a useless one."""
+    def read(self, data: bytes) -> Packet | None:
+        """Read one notification; None when it is no data packet, or a useless one."""
         if data == self._previous:
             self.duplicates += 1
             return None
-        first_wide = 101 if self._deltas else 100
-        if len(data) != wire.PACKET_SIZE or data[0] > (wire.LAST_DATA_ID if self._deltas else 199):
+        packet = self._parse(data)
+        if packet is None:
             self.packets_rejected += 1
             return None
         self._previous = data
+        return packet
+
+    def _parse(self, data: bytes) -> Packet | None:
+        first_wide, ids = (101, 201) if self._deltas else (100, 200)
+        if len(data) != wire.PACKET_SIZE or data[0] >= ids:
+            return None
         place = data[0] - 100 if data[0] >= first_wide else data[0]
         if self._deltas and place == 0:
-            return self._whole(data)
+            return Packet(0, 0, 1, wire.SAMPLE_BITS, data[1:])
         bits = wire.WIDE_BITS if data[0] >= first_wide else wire.NARROW_BITS
-        axis = wire.accelerometer_axis(place) if bits == wire.NARROW_BITS else None
-        values = wire.words(data[1:], bits)
-        if not self._deltas and not _signs_agree(values, bits):
-            self.packets_rejected += 1
+        if not self._deltas and not _signs_agree(wire.words(data[1:], bits), bits):
             return None
+        return Packet(place, 2 * place - self._deltas, 2, bits, data[1:])
+
+    def decode(self, packet: Packet, *, behind_gap: bool) -> Decoded:
+        """Decode the next packet; ``behind_gap`` says whether one before it is missing."""
+        axis = wire.accelerometer_axis(packet.place) if packet.bits == wire.NARROW_BITS else None
         if axis is not None:
             self._acceleration_g = self._acceleration_g.copy()
-            self._acceleration_g[axis] = int(np.int8(data[wire.ACCEL_AT] - 256 * (data[wire.ACCEL_AT] > 127)))
-            self._acceleration_g[axis] *= wire.ACCEL_G_PER_COUNT
-        if self._deltas:
-            return self._difference(2 * place - 1, values)
-        return Packet(2 * place, 2, values << (wire.SAMPLE_BITS - bits), self._acceleration_g)
+            value = packet.data[wire.ACCEL_AT]
+            self._acceleration_g[axis] = (value - 256 * (value > 127)) * wire.ACCEL_G_PER_COUNT
+        return Decoded(self._counts(packet, behind_gap=behind_gap), self._acceleration_g)
 
-    def _whole(self, data: bytes) -> Packet:
-        wide = np.frombuffer(data[1:13], dtype=np.uint8).reshape(wire.CHANNELS, 3).astype(np.int64)
-        raw = wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2]
-        self._last = raw - ((raw & 0x800000) << 1)
-        self._expected = 1
-        return Packet(0, 1, self._last[None, :], self._acceleration_g)
-
-    def _difference(self, counter: int, values: NDArray[np.int64]) -> Packet:
-        counts: NDArray[np.int64] | None = None
-        if self._last is not None and counter == self._expected:
-            counts = self._last - np.cumsum(values, axis=0)  # the board sends the last minus the new
-            self._last = counts[-1]
-        else:
+    def _counts(self, packet: Packet, *, behind_gap: bool) -> NDArray[np.int64] | None:
+        if packet.bits == wire.SAMPLE_BITS:
+            self._last = wire.whole_sample(packet.data)
+            return self._last[None, :]
+        values = wire.words(packet.data, packet.bits)
+        if not self._deltas:
+            return values << (wire.SAMPLE_BITS - packet.bits)
+        if behind_gap or self._last is None:
             self._last = None  # spoilt until the next whole sample
-        self._expected = (counter + 2) % self.cycle
-        return Packet(counter, 2, counts, self._acceleration_g)
+            return None
+        counts: NDArray[np.int64] = self._last - np.cumsum(
+            values, axis=0
+        )  # what is sent is the last minus the new
+        self._last = counts[-1]
+        return counts
 
 
 def _signs_agree(values: NDArray[np.int64], bits: int) -> bool:

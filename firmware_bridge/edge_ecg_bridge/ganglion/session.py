@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..counting import Placed, Placer, Run, TimeLine
-from ..stream import BridgeError, Detail, Event, Ready, Samples, show_bytes
+from ..stream import BridgeError, Detail, Event, FloatArray, Ready, Samples, show_bytes
 from . import wire
 from .packets import GanglionDecoder, Packet
 
@@ -40,6 +41,16 @@ class GanglionSettings:
     channel: int = 1
     accelerometer: bool | None = None
     firmware: int | None = None
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Packets without a hole between them."""
+
+    first: int = 0
+    gap_before: int = 0
+    counts: list[NDArray[np.int64]] = field(default_factory=list)
+    acceleration_g: list[FloatArray] = field(default_factory=list)
 
 
 class GanglionSession:
@@ -113,7 +124,7 @@ class GanglionSession:
             piece = data[begin : begin + wire.PACKET_SIZE]
             if piece[0] in (wire.TEXT_PART_ID, wire.TEXT_END_ID):
                 self._text = (self._text + piece[1:])[-_TEXT_BYTES:]
-            elif self._decoder is not None and (packet := self._decoder.feed(piece)) is not None:
+            elif self._decoder is not None and (packet := self._decoder.read(piece)) is not None:
                 runs.append(Run(packet.counter, packet.samples, packet))
         if runs:
             self._good_s = now_s
@@ -224,37 +235,36 @@ class GanglionSession:
     # -- streaming -------------------------------------------------------------------------------------
 
     def _deliver(self, placed: list[Placed[Packet]]) -> None:
-        good: list[Placed[Packet]] = []
+        good = _Stretch()
         for run in placed:
-            counts = run.load.counts
-            if good and (run.gap_before or counts is None):
+            assert self._decoder is not None
+            decoded = self._decoder.decode(run.load, behind_gap=run.gap_before > 0)
+            if run.gap_before or decoded.counts is None:
                 self._emit(good)
-                good = []
-            if counts is None:
+                good = _Stretch()
+            if decoded.counts is None:
                 self._spoilt += run.gap_before + run.load.samples
                 self._spoilt_in_all += run.load.samples
-            else:
-                good.append(run)
-        if good:
-            self._emit(good)
+                continue
+            if not good.counts:
+                good.first, good.gap_before = run.first, run.gap_before + self._spoilt
+                self._spoilt = 0
+            good.counts.append(decoded.counts)
+            good.acceleration_g.append(np.broadcast_to(decoded.acceleration_g, (run.load.samples, 3)))
+        self._emit(good)
 
-    def _emit(self, runs: list[Placed[Packet]]) -> None:
-        """Deliver packets without a hole between them."""
-        counts = np.concatenate([run.load.counts for run in runs if run.load.counts is not None])
-        raw = counts[:, self.settings.channel - 1]
-        acceleration = np.concatenate(
-            [np.broadcast_to(run.load.acceleration_g, (run.load.samples, 3)) for run in runs]
-        )
-        first = runs[0].first
-        gap = runs[0].gap_before + self._spoilt
-        self._spoilt = 0
+    def _emit(self, good: _Stretch) -> None:
+        if not good.counts:
+            return
+        raw = np.concatenate(good.counts)[:, self.settings.channel - 1]
+        acceleration = np.concatenate(good.acceleration_g)
         self._events.append(
             Samples(
                 wire.to_mv(raw),
-                first,
-                gap,
+                good.first,
+                good.gap_before,
                 saturated=wire.clipped(raw),
-                time_s=self._time.times(first, len(raw), self._placer.clock.rate_hz),
+                time_s=self._time.times(good.first, len(raw), self._placer.clock.rate_hz),
                 acceleration_g=None if np.isnan(acceleration).all() else acceleration,
             )
         )

@@ -22,7 +22,7 @@ ACCELEROMETER_ON, ACCELEROMETER_OFF = b"n", b"N"
 LAST_DATA_ID = 200
 TEXT_PART_ID, TEXT_END_ID = 206, 207
 NARROW_BITS, WIDE_BITS = 18, 19
-ACCEL_AT = 19
+ACCEL_AT = 18  # behind the packet's number
 ACCEL_G_PER_COUNT = 0.032  # ±4 g in 8 bits
 _ACCEL_EVERY = 10
 
@@ -49,6 +49,13 @@ def words(payload: bytes, bits: int) -> NDArray[np.int64]:
     raw = rows.astype(np.int64) @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int64))
     signed: NDArray[np.int64] = (raw & ~1) - ((raw & 1) << bits)
     return signed.reshape(2, CHANNELS)
+
+
+def whole_sample(data: bytes) -> NDArray[np.int64]:
+    """Return the four signed numbers (4,) of an uncompressed packet's data."""
+    wide = np.frombuffer(data[: 3 * CHANNELS], dtype=np.uint8).reshape(CHANNELS, 3).astype(np.int64)
+    raw = wide[:, 0] << 16 | wide[:, 1] << 8 | wide[:, 2]
+    return raw - ((raw & 0x800000) << 1)
 
 
 def to_mv(counts: NDArray[np.int64]) -> FloatArray:

@@ -155,12 +155,14 @@ def test_a_stalled_host_has_lost_nothing(
 
 
 def test_damage_in_the_stream_is_counted(talk: Callable, truth: Callable, ecg: object) -> None:
-    """Cut frames and frames between two cuts: the bytes show that something is gone, time shows how much."""
-    rng = np.random.default_rng(2)
+    """A cut frame and one that is gone: the bytes show that something is missing, time shows how much."""
+    rng, before_s = np.random.default_rng(2), 0.0
 
     def cut(units: list[Unit], now_s: float) -> list[Unit]:
+        nonlocal before_s
         out = list(units)
-        if 8.0 < now_s < 58.0 and rng.random() < 0.02 and len(out) >= 3:
+        if 8.0 < now_s < 58.0 and now_s > before_s + 0.2 and rng.random() < 0.02 and len(out) >= 3:
+            before_s = now_s
             out[0] = Unit(out[0].data[:7])
             del out[1]
         return out
