@@ -4,7 +4,8 @@ Source: the frame layout and commands of the BITalino (r)evolution MCU data shee
 function of its own data sheet (gain 1100, 3.3 V).
 """
 
+from .recognise import QUESTION, recognise
 from .session import BitalinoSession
 from .setup import RATES_HZ, BitalinoSettings
 
-__all__ = ["RATES_HZ", "BitalinoSession", "BitalinoSettings"]
+__all__ = ["QUESTION", "RATES_HZ", "BitalinoSession", "BitalinoSettings", "recognise"]

@@ -4,8 +4,9 @@ Sources: OpenBCI documentation, "Cyton Data Format" and "Cyton Board SDK" (docs.
 sheet (SBAS499), table 7, for the scale.
 """
 
+from .recognise import QUESTION, recognise
 from .session import CytonSession
 from .setup import CytonSettings
 from .wire import GAINS
 
-__all__ = ["GAINS", "CytonSession", "CytonSettings"]
+__all__ = ["GAINS", "QUESTION", "CytonSession", "CytonSettings", "recognise"]

@@ -10,6 +10,7 @@ damaged bytes and as pauses.
 Source: the example sketches of ProtoCentral's ADS1292R library, 1.x and 2.0; ADS1292R data sheet (SBAS502).
 """
 
+from .frames import BAUD, recognise
 from .session import OpenViewSession, OpenViewSettings
 
-__all__ = ["OpenViewSession", "OpenViewSettings"]
+__all__ = ["BAUD", "OpenViewSession", "OpenViewSettings", "recognise"]

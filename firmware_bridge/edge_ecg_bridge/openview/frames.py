@@ -14,6 +14,7 @@ HEADER, FOOTER = b"\x0a\xfa", b"\x00\x0b"
 TYPE_DATA = 0x02
 HEAD_BYTES = 5
 PAYLOAD_BYTES = 8
+_ENOUGH_FRAMES = 3
 _MIN_PAYLOAD, _MAX_PAYLOAD = 2, 64
 _TEXT = np.zeros(256, dtype=bool)
 _TEXT[[9, 10, 13, *range(32, 127)]] = True
@@ -117,6 +118,11 @@ def _well_formed(rows: ByteArray) -> BoolArray:
     well: BoolArray = (rows[:, :HEAD_BYTES] == head).all(axis=1)
     well &= (rows[:, -2] == FOOTER[0]) & (rows[:, -1] == FOOTER[1])
     return well
+
+
+def recognise(seen: bytes) -> bool:
+    """Whether an OpenView board has sent this."""
+    return sum(len(frames.rows) for frames in OpenViewFramer().feed(seen)) >= _ENOUGH_FRAMES
 
 
 def ecg_counts(rows: ByteArray) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_ecg_bridge.counting import ArrivalClock, Placed, Placer, Run, TimeLine
@@ -70,6 +70,7 @@ def run_of(number: int, n: int, modulus: int) -> Run[int]:
 @settings(max_examples=200)
 def test_what_was_lost_is_found_out(modulus: int, holes: list[int], per_read: int, stall: bool) -> None:
     """Every loss of up to 4.5 s at 200 Hz, with reads of every size; a stall instead loses nothing."""
+    assume(modulus > 16 or 16 not in holes)  # a whole turn within the way's unsteadiness leaves no trace
     fs_hz = 200.0
     placer: Placer[int] = Placer(fs_hz, modulus)
     number, arrivals, lost_at = 0, [], {}
