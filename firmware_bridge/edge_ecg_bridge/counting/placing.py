@@ -184,7 +184,7 @@ class Placer(Generic[Load]):
         """Return the samples lost before a run, modulo the counter's range; None when it steps back."""
         if self._expected is None:
             return 0
-        if run.lost is not None:
+        if run.lost is not None and self._is_credible(run.lost, room):
             return run.lost
         if self._modulus == 1:
             return run.missing
@@ -192,16 +192,20 @@ class Placer(Generic[Load]):
         if lost == 0 and run.missing:
             lost = self._modulus
         tells_back = self._modulus >= _SURE_RANGE_S * self._fs_hz and lost >= 0.75 * self._modulus
-        return None if tells_back and lost > room + _MARGIN_S * self._fs_hz else lost
+        return None if tells_back and not self._is_credible(lost, room) else lost
 
     def _is_ambiguous(self, run: Run[Load], lost: int, room: float) -> bool:
-        if self._expected is None or run.lost is not None:
+        if self._expected is None or (run.lost is not None and self._is_credible(run.lost, room)):
             return False
         if self._modulus == 1 and run.missing:
             return True
         if lost == 0 and room < max(0.75 * self._modulus, PAUSE_S * self._fs_hz):
             return False
-        return lost + self._modulus <= room + _MARGIN_S * self._fs_hz
+        return self._is_credible(lost + self._modulus, room)
+
+    def _is_credible(self, lost: int, room: float) -> bool:
+        """Whether so many samples can be missing: the way delays what comes, it does not hurry it."""
+        return lost <= room + _MARGIN_S * self._fs_hz
 
     def _put(self, run: Run[Load], lost: int) -> Placed[Load]:
         first = self._next + lost

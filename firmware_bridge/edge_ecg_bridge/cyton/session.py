@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..counting import ArrivalClock, Found, Placed, Placer, Run, TimeLine
-from ..stream import BridgeError, ByteArray, Event, Ready, Samples, show_bytes
+from ..stream import ByteArray, Event, Ready, Samples
 from . import packets, wire
 from .packets import CytonFramer
-from .setup import Ask, CytonSettings, radio_failure, set_up
+from .setup import Ask, CytonSettings, never_quiet, radio_failure, set_up, silent
 
 SILENCE_S = 5.0
 _QUIET_S = 0.2
@@ -19,6 +19,8 @@ _QUIET_TRIES = 3
 _NO_FOLLOWER_S = 0.1
 _STOP_S = 1.0
 _RADIO_LOST_S = 1.0
+_CLOCK_RESET = 125  # packets
+_STAMP_ERROR_S = 0.1
 _SEEN_BYTES = 512
 _STAMP_RANGE_MS = 1 << 32
 
@@ -52,7 +54,8 @@ class CytonSession:
         self._accelerometer = packets.Accelerometer()
         self._stamp_ms = -1
         self._number = 0
-        self._delivered_ms = 0
+        self._back = 0
+        self._delivered_ms = self._delivered = 0
         self._board_s = 0.0
 
     # -- the session protocol --------------------------------------------------------------------------
@@ -132,7 +135,7 @@ class CytonSession:
                 self._place(self._framer.flush(), self._heard_s)
             self._deliver(self._placer.release(now_s))
             if now_s - self._good_s >= SILENCE_S:
-                raise self._silent(now_s)
+                raise silent(bytes(self._seen[-24:]) if now_s - self._heard_s < SILENCE_S else b"", SILENCE_S)
         elif self._step is None:
             self._wait_until_quiet(now_s)
         elif now_s - self._asked_s >= self._step.timeout_s:
@@ -159,11 +162,7 @@ class CytonSession:
             self._ask(self._step, now_s)
         elif now_s - self._asked_s >= _QUIET_LIMIT_S:
             if self._tries >= _QUIET_TRIES:
-                raise BridgeError(
-                    "The device keeps sending and does not stop when it is told to as a Cyton would.",
-                    why=f"It sent {show_bytes(bytes(self._seen[-24:]))}.",
-                    remedy="Leave out --device to find out what it is; switch a Cyton off and on again.",
-                )
+                raise never_quiet(bytes(self._seen[-24:]))
             self._tries += 1
             self._out += wire.STOP
             self._asked_s = now_s
@@ -199,21 +198,24 @@ class CytonSession:
         self._place(found, now_s)
 
     def _place(self, found: list[Found], now_s: float) -> None:
-        runs = [self._run(some.rows) for some in found]
-        self._deliver(self._placer.place([run for run in runs if run is not None], now_s))
+        self._deliver(self._placer.place([self._run(some.rows) for some in found], now_s))
 
-    def _run(self, rows: ByteArray) -> Run[ByteArray] | None:
+    def _run(self, rows: ByteArray) -> Run[ByteArray]:
         """Describe a run of packets; by the board's clock, where it has one, no loss is ambiguous."""
         stamps, number = packets.stamps_ms(rows), int(rows[0, 1])
         lost: int | None = None
         if stamps[0] >= 0 and self._stamp_ms >= 0:
             step_ms = (int(stamps[0]) - self._stamp_ms) % _STAMP_RANGE_MS
-            if step_ms >= _STAMP_RANGE_MS // 2:
-                self._framer.packets_rejected += len(rows)
-                return None
-            lost = (number - self._number - 1) % wire.NUMBER_RANGE
-            about = step_ms * 1e-3 * self._board_clock.rate_hz - 1.0
-            lost += max(round((about - lost) / wire.NUMBER_RANGE), 0) * wire.NUMBER_RANGE
+            if step_ms < _STAMP_RANGE_MS // 2:
+                lost = (number - self._number - 1) % wire.NUMBER_RANGE
+                about = step_ms * 1e-3 * self._board_clock.rate_hz - 1.0
+                lost += max(round((about - lost) / wire.NUMBER_RANGE), 0) * wire.NUMBER_RANGE
+            elif (
+                self._back < _CLOCK_RESET
+            ):  # a packet out of order, or a damaged stamp: the numbers will tell
+                self._back += len(rows)
+                return Run(number, len(rows), rows)
+        self._back = 0
         self._stamp_ms, self._number = int(stamps[-1]), int(rows[-1, 1])
         return Run(number, len(rows), rows, lost)
 
@@ -236,23 +238,16 @@ class CytonSession:
             )
 
     def _rate_hz(self, rows: ByteArray, first: int) -> float:
-        stamp_ms = int(packets.stamps_ms(rows)[-1])
+        """Return the real rate: by the board's clock where packets carry it, else by their arrival."""
+        stamp_ms, number = int(packets.stamps_ms(rows)[-1]), first + len(rows) - 1
         if stamp_ms < 0:
             return self._placer.clock.rate_hz
-        self._board_s += (stamp_ms - self._delivered_ms) % _STAMP_RANGE_MS * 1e-3
-        self._delivered_ms = stamp_ms
-        self._board_clock.observe(first + len(rows) - 1, self._board_s)
+        step_s = (stamp_ms - self._delivered_ms) % _STAMP_RANGE_MS * 1e-3
+        expected_s = (number - self._delivered) / wire.FS_HZ
+        if abs(step_s - expected_s) > _STAMP_ERROR_S + 0.05 * expected_s:  # the board's clock was set
+            self._board_clock = ArrivalClock(wire.FS_HZ)
+            step_s = expected_s
+        self._board_s += step_s
+        self._delivered_ms, self._delivered = stamp_ms, number
+        self._board_clock.observe(number, self._board_s)
         return self._board_clock.rate_hz
-
-    def _silent(self, now_s: float) -> BridgeError:
-        if now_s - self._heard_s < SILENCE_S:
-            return BridgeError(
-                f"The Cyton sends bytes, but no whole packet for {SILENCE_S:g} s.",
-                why=f"It sent {show_bytes(bytes(self._seen[-24:]))}.",
-                remedy="Close other programs on this port, bring the board nearer to its dongle.",
-            )
-        return BridgeError(
-            f"No bytes from the Cyton for {SILENCE_S:g} s.",
-            why="It is switched off, out of the dongle's range, or its battery is empty.",
-            remedy="Switch it to PC, bring it nearer, charge it, and start again.",
-        )

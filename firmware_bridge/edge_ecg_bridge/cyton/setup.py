@@ -123,3 +123,27 @@ def _too_old(version: str, what: str) -> BridgeError:
         f"The Cyton's firmware {version} knows no {what}.",
         remedy="Update it to 3.1.2, or leave gain, reference and clock at their defaults.",
     )
+
+
+def never_quiet(seen: bytes) -> BridgeError:
+    """Return the error for a device that cannot be stopped."""
+    return BridgeError(
+        "The device keeps sending and does not stop when it is told to as a Cyton would.",
+        why=f"It sent {show_bytes(seen)}.",
+        remedy="Leave out --device to find out what it is; switch a Cyton off and on again.",
+    )
+
+
+def silent(seen: bytes, limit_s: float) -> BridgeError:
+    """Return the error for a stream that has ended; ``seen`` is what came instead of packets."""
+    if seen:
+        return BridgeError(
+            f"The Cyton sends bytes, but no whole packet for {limit_s:g} s.",
+            why=f"It sent {show_bytes(seen)}.",
+            remedy="Close other programs on this port, bring the board nearer to its dongle.",
+        )
+    return BridgeError(
+        f"No bytes from the Cyton for {limit_s:g} s.",
+        why="It is switched off, out of the dongle's range, or its battery is empty.",
+        remedy="Switch it to PC, bring it nearer, charge it, and start again.",
+    )

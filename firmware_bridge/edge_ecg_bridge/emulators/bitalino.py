@@ -137,7 +137,7 @@ class BitalinoEmulator:
         size = wire.frame_size(len(self.channels))
         word = ((self._counter + index) % wire.SEQUENCE_RANGE).astype(np.uint64) << np.uint64(8)
         used = 12
-        loose = self._loose(index)
+        loose = self._pace.when(self._electrode_off, index)
         for place, channel in enumerate(self.channels):
             bits = wire.bits_of(place)
             mv = np.nan_to_num(ecg_mv) * (1.0 - 0.1 * abs(channel - 2)) + self._offset_mv
@@ -149,8 +149,3 @@ class BitalinoEmulator:
         rows = np.stack([(word >> np.uint64(8 * n)).astype(np.uint8) for n in range(size)], axis=1)
         rows[:, -1] |= wire.crc(rows)
         return rows
-
-    def _loose(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        if self._electrode_off is None:
-            return np.zeros(len(index), dtype=bool)
-        return np.array([self._electrode_off(n / self._pace.real_hz) for n in index.tolist()], dtype=bool)

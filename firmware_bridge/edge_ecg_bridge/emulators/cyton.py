@@ -222,7 +222,7 @@ class CytonEmulator:
         lead_mv = np.nan_to_num(ecg_mv)
         means_mv = (lead_mv + np.concatenate([[self._last_mv], lead_mv[:-1]])) / 2
         self._last_mv = float(lead_mv[-1])
-        loose = self._loose(index)
+        loose = self._pace.when(self._electrode_off, index)
         for channel in range(wire.CHANNELS):
             mv, behind = lead_mv, np.full(len(index), channel)
             if self.daisy:
@@ -236,11 +236,6 @@ class CytonEmulator:
                 rows[:, 2 + 3 * channel + byte] = raw >> shift & 0xFF
         self._fill_aux(rows, index)
         return rows
-
-    def _loose(self, index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        if self._electrode_off is None:
-            return np.zeros(len(index), dtype=bool)
-        return np.array([self._electrode_off(n / self._pace.real_hz) for n in index.tolist()], dtype=bool)
 
     def _fill_aux(self, rows: ByteArray, index: NDArray[np.int64]) -> None:
         place = index % _SAMPLES_A_READING

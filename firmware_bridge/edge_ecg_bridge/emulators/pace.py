@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from ..stream import FloatArray
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stream import BoolArray, FloatArray
 from .base import Reservoir, Signal
 
 
@@ -54,6 +57,12 @@ class Pace:
     def next_due_s(self) -> float | None:
         """When the next sample is due."""
         return self._first_s + self.made / self.real_hz if self.running else None
+
+    def when(self, state: Callable[[float], bool] | None, index: NDArray[np.int64]) -> BoolArray:
+        """Return whether something is so at samples (n,), given for seconds from the first one."""
+        if state is None:
+            return np.zeros(len(index), dtype=bool)
+        return np.array([state(n / self.real_hz) for n in index.tolist()], dtype=bool)
 
     def take(self, now_s: float) -> FloatArray:
         """Return the samples (n,) due by now, in millivolts; NaN where the signal has a hole."""

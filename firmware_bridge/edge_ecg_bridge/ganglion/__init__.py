@@ -9,7 +9,8 @@ Source: OpenBCI documentation, "Ganglion Data Format" and "Ganglion SDK" (docs.o
 differences is that of the Ganglion firmware 2.
 """
 
-from .session import GanglionSession, GanglionSettings
+from .session import GanglionSession
+from .setup import GanglionSettings
 from .wire import NOTIFY_UUID, SERVICE_UUID, WRITE_UUID
 
 __all__ = ["NOTIFY_UUID", "SERVICE_UUID", "WRITE_UUID", "GanglionSession", "GanglionSettings"]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..counting import Placed, Placer, Run, TimeLine
-from ..stream import BridgeError, Detail, Event, FloatArray, Ready, Samples, show_bytes
+from ..stream import Detail, Event, FloatArray, Ready, Samples
 from . import wire
 from .packets import GanglionDecoder, Packet
+from .setup import GanglionSettings, no_version, silent
 
 SILENCE_S = 5.0
 _QUIET_S = 0.3
@@ -20,27 +21,6 @@ _ANSWER_S = 3.0
 _TRIES = 3
 _STOP_S = 1.0
 _TEXT_BYTES = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class GanglionSettings:
-    """What the host wants of the Ganglion.
-
-    Attributes
-    ----------
-    channel:
-        Which of the four inputs carries the ECG, from 1.
-    accelerometer:
-        Whether it is read; None: yes with firmware 3, no before, where it costs a bit of every difference and
-        steep QRS complexes would not fit.
-    firmware:
-        Its major version, when the board does not say it; None to ask.
-
-    """
-
-    channel: int = 1
-    accelerometer: bool | None = None
-    firmware: int | None = None
 
 
 @dataclass(slots=True)
@@ -146,11 +126,7 @@ class GanglionSession:
         elif self._decoder is not None:
             self._deliver(self._placer.release(now_s))
             if now_s - self._good_s >= SILENCE_S:
-                raise BridgeError(
-                    f"No data from the Ganglion for {SILENCE_S:g} s.",
-                    why="It is out of range, switched off, or its battery is empty.",
-                    remedy="Bring it nearer, charge it, and start again.",
-                )
+                raise silent(SILENCE_S)
         else:
             self._set_up(now_s)
 
@@ -184,7 +160,7 @@ class GanglionSession:
                 self._asked_s = now_s
             elif self._version is None and asked_for_s >= _ANSWER_S:
                 if self._tries >= _TRIES:
-                    raise self._no_version()
+                    raise no_version(bytes(self._text))
                 self._ask_version(now_s)
         elif waited_s >= _QUIET_S or now_s - self._asked_s >= _QUIET_LIMIT_S:
             self._begin(now_s)
@@ -197,20 +173,6 @@ class GanglionSession:
         else:
             self._text.clear()
             self._out += wire.RESET
-
-    def _no_version(self) -> BridgeError:
-        if not self._text:
-            return BridgeError(
-                "The Ganglion does not answer.",
-                why="It was asked for its version three times.",
-                remedy="Switch it off and on again; if it streams with other programs, say its firmware: "
-                "?firmware=2 or ?firmware=3.",
-            )
-        return BridgeError(
-            "What answers is not a Ganglion.",
-            why=f"It sent {show_bytes(bytes(self._text).strip())}.",
-            remedy="Say its firmware, ?firmware=2 or ?firmware=3, if it is one all the same.",
-        )
 
     @property
     def _reads_accelerometer(self) -> bool:

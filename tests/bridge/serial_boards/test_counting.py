@@ -121,8 +121,11 @@ def test_a_step_back_is_refused_and_a_long_step_is_not() -> None:
 def test_the_device_s_own_clock_leaves_no_question() -> None:
     placer: Placer[int] = Placer(250.0, 256)
     placer.place([Run(0, 10, 0)], 0.04)
-    (after,) = placer.place([Run(10, 10, 0, lost=2560)], 0.08)
+    (after,) = placer.place([Run(10, 10, 0, lost=2560)], 10.32)
     assert (after.first, after.gap_before) == (2570, 2560)
+    # But it cannot have made samples for which there was no time.
+    (after,) = placer.place([Run(21, 10, 0, lost=257)], 10.36)
+    assert (after.first, after.gap_before) == (2581, 1)
 
 
 def test_what_is_held_comes_out_in_the_end() -> None:

@@ -223,8 +223,11 @@ def test_a_doubled_packet_is_one(talk: Callable, truth: Callable, ecg: object) -
     assert np.abs(said.ecg_mv - truth(len(said.ecg_mv), 250.0)).max() < COUNT_MV
 
 
-def test_reordered_packets_are_not_unwrapped(talk: Callable, truth: Callable, ecg: object) -> None:
-    session = CytonSession()
+@pytest.mark.parametrize("stamps", [False, True], ids=["numbers", "stamps"])
+def test_reordered_packets_are_not_unwrapped(
+    talk: Callable, truth: Callable, ecg: object, stamps: bool
+) -> None:
+    session = CytonSession(CytonSettings(stamps=stamps))
 
     def swap(units: list[Unit], now_s: float) -> list[Unit]:
         if 5.0 <= now_s < 5.03 and len(units) > 4:
@@ -236,6 +239,33 @@ def test_reordered_packets_are_not_unwrapped(talk: Callable, truth: Callable, ec
     assert said.lost == 1
     assert session.counters["packets_rejected"] == 1
     assert np.abs(said.ecg_mv - truth(said.numbers[-1] + 1, 250.0)[said.numbers]).max() < COUNT_MV
+
+
+@pytest.mark.parametrize("error_ms", [-3000, -50, 2000, 40_000])
+@pytest.mark.parametrize("packets", [1, 3, 20, 10**6])
+def test_a_board_clock_that_steps(
+    talk: Callable, truth: Callable, ecg: object, error_ms: int, packets: int
+) -> None:
+    """Whether for some packets or for good: numbers and arrival say that nothing is missing."""
+    seen = 0
+
+    def step(units: list[Unit], _: float) -> list[Unit]:
+        nonlocal seen
+        out = []
+        for unit in units:
+            seen += unit.samples
+            data = unit.data
+            if unit.samples and 1000 < seen <= 1000 + packets:
+                stamp = int.from_bytes(data[28:32], "big") + error_ms
+                data = data[:28] + (stamp % 2**32).to_bytes(4, "big") + data[32:]
+            out.append(Unit(data, unit.samples))
+        return out
+
+    session = CytonSession(CytonSettings(stamps=True))
+    said = talk(session, CytonEmulator(ecg, clock_ms=10_000), until_s=12.0, damage=step)
+    said.check_order()
+    assert said.lost == 0
+    assert np.abs(said.ecg_mv - truth(len(said.ecg_mv), 250.0)).max() < COUNT_MV
 
 
 def test_saturation_and_offset(talk: Callable, truth: Callable, ecg: object) -> None:
