@@ -7,20 +7,14 @@ from contextlib import suppress
 
 import serial
 
-from edge_ecg_bridge.stream import BridgeError
-
-from ..errors import DeviceError
 from .address import SERIAL, Address
 from .base import Clock
-from .detect import find_kind
-from .kinds import options_of, require_kind, session_for
-from .port_faults import dock_hint, explain
+from .opening import open_byte_stream
+from .port_faults import explain
 from .session_source import SessionSource
 from .transport import TransportLostError
 
-_BAUD = 115200.0
 _POLL_S = 0.05
-_CHUNK = 4096
 
 
 class SerialTransport:
@@ -34,10 +28,8 @@ class SerialTransport:
     """
 
     def __init__(self, address: Address, baud: int, clock: Clock = time.monotonic) -> None:
-        self.name = address.target if address.scheme == SERIAL else f"{address.scheme}://{address.target}"
+        self.name = port_name(address)
         self._clock = clock
-        # pyserial's socket:// tells whether bytes are waiting, not how many.
-        self._counts_waiting = address.scheme != "socket"
         try:
             self._port = serial.serial_for_url(
                 self.name, baudrate=baud, timeout=_POLL_S, write_timeout=2.0, exclusive=True
@@ -58,8 +50,6 @@ class SerialTransport:
     def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
         """Wait up to ``timeout_s`` (at most 50 ms at once) for bytes."""
         try:
-            if not self._counts_waiting:
-                return bytes(self._port.read(_CHUNK))
             data: bytes = self._port.read(max(1, self._port.in_waiting))
             if data and gather_s:
                 time.sleep(gather_s)
@@ -84,40 +74,18 @@ class SerialTransport:
 def open_serial(
     address: Address, *, device: str | None = None, clock: Clock = time.monotonic
 ) -> SessionSource:
-    """Open what is behind a serial port; ``device`` None finds out what it is, within 3 s.
+    """Open what is behind a serial port; errors as in :func:`edge_ecg.sources.opening.open_byte_stream`."""
+    name = port_name(address)
+    return open_byte_stream(
+        address,
+        lambda baud: SerialTransport(address, baud, clock),
+        name=name,
+        device=device,
+        clock=clock,
+        has_speed=True,
+    )
 
-    Raises
-    ------
-    UsageError
-        When ``device`` or an option is unknown.
-    DeviceError
-        When the port cannot be opened, or what is behind it is no ECG device that edge-ecg knows.
 
-    """
-    kind = None if device is None else require_kind(device)
-    address.require_known(options_of(kind) | {"baud"})
-    if kind is not None:
-        session_for(kind, address)  # a wrong option is found before the port is touched
-    baud = address.number("baud", _BAUD, minimum=300, maximum=4_000_000)
-    transport = SerialTransport(address, round(baud), clock)
-    try:
-        if kind is None:
-            kind = find_kind(transport, None if "baud" in address.options else transport.set_baud)
-            address.require_known(options_of(kind) | {"baud"})
-        session = session_for(kind, address)
-    except BridgeError as error:
-        transport.close()
-        raise DeviceError(
-            error.what, why=error.why + dock_hint(transport.name), remedy=error.remedy
-        ) from None
-    except TransportLostError as error:
-        transport.close()
-        raise DeviceError(
-            f"{transport.name} was lost while it was being opened.",
-            why=str(error),
-            remedy="Plug it in again and start again.",
-        ) from None
-    except BaseException:
-        transport.close()
-        raise
-    return SessionSource(address, transport, session, clock=clock)
+def port_name(address: Address) -> str:
+    """Return what pyserial calls the port."""
+    return address.target if address.scheme == SERIAL else f"{address.scheme}://{address.target}"
