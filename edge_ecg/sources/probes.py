@@ -89,7 +89,7 @@ def _no_board(heard: bytes) -> BridgeError:
     return BridgeError(
         "The OpenBCI dongle is there, but no board answers it over the radio.",
         why="It said that the board did not poll it in time.",
-        remedy="Switch the board to PC (not BLE), give it fresh batteries; the dongle's switch stands at GPIO 6.",
+        remedy="Switch the board to PC (not BLE), give it fresh batteries, put the dongle on GPIO 6.",
     )
 
 
