@@ -1,4 +1,4 @@
-"""Placing LSL samples by their stamps: losses counted exactly, delays told from losses, whatever the pieces."""
+"""Placing LSL samples by their stamps: losses counted exactly, delays told from losses."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_jitter_of_arrival_is_no_loss_and_is_smoothed(real: float, nominal: floa
     stamps = arrivals(times, nominal)
     assert np.any(np.diff(stamps) < 0)  # as they come, they overlap
     tracker, runs = place(stamps, numbers.astype(float))
-    got, values, time_s, lost = joined(runs)
+    _, values, time_s, lost = joined(runs)
     assert lost == 0
     np.testing.assert_array_equal(values, numbers)
     assert np.all(np.diff(time_s) > 0)
@@ -111,7 +111,7 @@ def test_a_stall_that_is_made_good_is_no_loss(stall_s: float) -> None:
         stop = min(begin + 16, end)
         stamps[begin:stop] = times[end] + 1e-4 * (begin - at) - np.arange(stop - begin)[::-1] / 250.0
     tracker, runs = place(stamps, numbers.astype(float))
-    got, values, _, lost = joined(runs)
+    _, values, _, lost = joined(runs)
     assert lost == 0
     np.testing.assert_array_equal(values, numbers)
     assert tracker.counters["late_stamps"] >= (end - at - 64 if stall_s > 0.1 else 0)
@@ -152,7 +152,7 @@ def test_a_clock_that_was_set_loses_no_sample(step_s: float) -> None:
     stamps = true.copy()
     stamps[4000:] += step_s
     tracker, runs = place(stamps, numbers.astype(float), cut=1, clock=true)
-    got, values, time_s, lost = joined(runs)
+    _, values, time_s, lost = joined(runs)
     np.testing.assert_array_equal(values, numbers)  # all of them
     assert lost == 1  # a break of unknown length is never 0
     assert tracker.counters["clock_steps"] == 1
@@ -180,9 +180,7 @@ def test_what_is_held_at_the_end_is_given_out() -> None:
     st.lists(st.integers(1, 400), min_size=1, max_size=12),
     st.booleans(),
 )
-def test_the_pieces_make_no_difference(
-    holes: list[tuple[int, int]], cuts: list[int], jitter: bool
-) -> None:
+def test_the_pieces_make_no_difference(holes: list[tuple[int, int]], cuts: list[int], jitter: bool) -> None:
     numbers = np.arange(4000)
     keep = np.ones(4000, bool)
     for at, length in holes:
