@@ -79,8 +79,8 @@ class LslDoor:
         # After the first time, the very same stream: its name may be used twice by then.
         self._wanted = address.target
 
-    def connect(self) -> tuple[LslLink, LslSession]:
-        """Make a link and a session for it.
+    def connect(self, rescan: bool = False) -> tuple[LslLink, LslSession]:
+        """Make a link and a session for it; the stream is looked for every time.
 
         Raises
         ------

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..errors import DeviceError, UsageError
 from .address import Address
 from .base import Clock
-from .opening import open_byte_stream
+from .opening import ByteStreamDoor, open_door
 from .rfcomm_faults import explain_rfcomm, no_support
 from .session_source import SessionSource
 from .socket_port import SocketTransport
@@ -59,13 +59,13 @@ def open_rfcomm(
 
     """
     remote, channel, rest = split_rfcomm(address)
-    return open_byte_stream(
+    door = ByteStreamDoor(
         rest,
-        lambda _: connect_rfcomm(remote, channel, make_socket, clock),
+        lambda baud, rescan: connect_rfcomm(remote, channel, make_socket, clock),
         name=str(address),
         device=device,
-        clock=clock,
     )
+    return open_door(rest, door, clock)
 
 
 def split_rfcomm(address: Address) -> tuple[str, int | None, Address]:

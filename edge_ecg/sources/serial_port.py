@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import serial
 
+from ..discovery import find_serial_ports
 from .address import SERIAL, Address
 from .base import Clock
-from .opening import open_byte_stream
+from .opening import ByteStreamDoor, open_door
 from .port_faults import explain
 from .session_source import SessionSource
 from .transport import TransportLostError
@@ -74,16 +77,30 @@ class SerialTransport:
 def open_serial(
     address: Address, *, device: str | None = None, clock: Clock = time.monotonic
 ) -> SessionSource:
-    """Open what is behind a serial port; errors as in :func:`edge_ecg.sources.opening.open_byte_stream`."""
-    name = port_name(address)
-    return open_byte_stream(
-        address,
-        lambda baud: SerialTransport(address, baud, clock),
-        name=name,
-        device=device,
-        clock=clock,
-        has_speed=True,
-    )
+    """Open what is behind a serial port; errors as in :class:`edge_ecg.sources.opening.ByteStreamDoor`."""
+    place = _Place(address, clock)
+    door = ByteStreamDoor(address, place.open, name=port_name(address), device=device, has_speed=True)
+    return open_door(address, door, clock)
+
+
+class _Place:
+    """Where the port is: its name, and the one that it keeps when it comes back under another number."""
+
+    def __init__(self, address: Address, clock: Clock) -> None:
+        self._address = address
+        self._clock = clock
+        self._lasting: str | None = None
+
+    def open(self, baud: int, rescan: bool) -> SerialTransport:
+        target = self._address.target
+        if rescan and self._lasting is not None and not os.path.exists(target):
+            target = self._lasting
+        transport = SerialTransport(replace(self._address, target=target), baud, self._clock)
+        if self._lasting is None and self._address.scheme == SERIAL:
+            path = os.path.realpath(target)
+            ports = (port.address for port in find_serial_ports() if port.device_path == path)
+            self._lasting = next(ports, target)
+        return transport
 
 
 def port_name(address: Address) -> str:
