@@ -174,7 +174,7 @@ def plug(host: Host, vid: str, pid: str) -> None:
 def test_ports(host: Host) -> None:
     expect(ports.ports(host), Status.UNKNOWN, "None", "--demo")
     plug(host, "1a86", "7523")
-    expect(ports.ports(host), Status.OK, "/dev/ttyUSB0: text board (CH340)")
+    expect(ports.ports(host), Status.OK, "/dev/ttyUSB0: board (CH340)")
 
 
 def test_a_dock_alone_is_no_source(host: Host) -> None:
