@@ -16,7 +16,9 @@ from edge_ecg.errors import DeviceError, UsageError
 from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source, rfcomm
 from edge_ecg.sources.address import parse_address
+from edge_ecg.sources.opening import ByteStreamDoor
 from edge_ecg.sources.rfcomm import connect_rfcomm, open_rfcomm, rfcomm_socket, split_rfcomm
+from edge_ecg.sources.session_source import SessionSource
 from edge_ecg_bridge.emulators import Emulator, Shimmer3Emulator
 from edge_ecg_bridge.synthetic import SyntheticEcg
 
@@ -125,7 +127,9 @@ def test_a_device_that_goes_out_of_range(air: Air) -> None:
         serve(device, air.far[-1])
         return made
 
-    with open_rfcomm(parse_address(f"bt:{MAC}"), device="shimmer3", make_socket=make) as source:
+    address = parse_address(f"bt:{MAC}")
+    door = ByteStreamDoor(address, lambda baud, rescan: connect_rfcomm(MAC, 1, make), name="it")
+    with SessionSource(address, *door.connect()) as source:
         items = iter(source)
         next(items)
         next(items)

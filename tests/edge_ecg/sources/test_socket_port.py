@@ -15,7 +15,9 @@ import pytest
 from edge_ecg.errors import DeviceError, UsageError
 from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source, socket_port
-from edge_ecg.sources.address import parse_address
+from edge_ecg.sources.address import Address, parse_address
+from edge_ecg.sources.opening import ByteStreamDoor
+from edge_ecg.sources.session_source import SessionSource
 from edge_ecg.sources.socket_port import SocketTransport, connect_tcp
 from edge_ecg.sources.transport import TransportLostError
 from edge_ecg_bridge.emulators import Shimmer3Emulator
@@ -129,6 +131,14 @@ def leaping() -> Callable[[], float]:
     return lambda: next(ticks) * 0.05
 
 
+def shimmer_at(address: Address) -> SessionSource:
+    """Without a way back: the end of the connection is the end of the source."""
+    door = ByteStreamDoor(
+        address, lambda baud, rescan: connect_tcp(address), name=str(address), device="shimmer3"
+    )
+    return SessionSource(address, *door.connect())
+
+
 def test_a_server_that_closes_in_mid_stream_loses_no_sample_before() -> None:
     device = Shimmer3Emulator(SyntheticEcg(seed=3))
     sent = bytearray()
@@ -145,7 +155,7 @@ def test_a_server_that_closes_in_mid_stream_loses_no_sample_before() -> None:
         # Whoever closes with bytes unread resets the connection, and the last samples with it.
         client.shutdown(socket.SHUT_WR)
 
-    with server(work) as address, open_source(address, device="shimmer3") as source:
+    with server(work) as text, shimmer_at(parse_address(text)) as source:
         count, items = 0, iter(source)
         with pytest.raises(DeviceError, match=r"unplugged or its link was lost") as raised:  # noqa: PT012
             for item in items:
