@@ -1,7 +1,7 @@
 """Bluetooth classic without a binding step: ``bt:00:06:66:AA:BB:CC`` over a socket of the kernel.
 
-The channel is 1 on a Shimmer3 and most boards; where that one is refused the next few are tried, because a
-Shimmer3R listens elsewhere. ``bt:ADDRESS/3`` or ``?channel=3`` says which.
+The channel is 1 on a Shimmer3 and most boards. Where that one is refused (a Shimmer3R may listen elsewhere)
+the device's own directory is asked, then the next few are tried. ``bt:ADDRESS/3`` or ``?channel=3`` says which.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from .address import Address
 from .base import Clock
 from .opening import ByteStreamDoor, open_door
 from .rfcomm_faults import explain_rfcomm, no_support
+from .sdp import directory_channels
 from .session_source import SessionSource
 from .socket_port import SocketTransport
 
@@ -26,6 +27,7 @@ SocketFactory = Callable[[], socket.socket]
 _TARGET = re.compile(r"((?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2})(?:/(\d{1,3}))?/?")
 # The Bluetooth specification (RFCOMM, 5.4) numbers server channels from 1 to 30.
 _CHANNELS = range(1, 31)
+_USUAL_CHANNEL = 1
 _TRIED_CHANNELS = (1, 2, 3, 4, 5, 6)
 # A radio pages a device for 5.12 s before it gives up; pairing and the channel take a moment more.
 _CONNECT_S = 12.0
@@ -59,12 +61,8 @@ def open_rfcomm(
 
     """
     remote, channel, rest = split_rfcomm(address)
-    door = ByteStreamDoor(
-        rest,
-        lambda baud, rescan: connect_rfcomm(remote, channel, make_socket, clock),
-        name=str(address),
-        device=device,
-    )
+    place = RfcommPlace(remote, channel, make_socket, clock)
+    door = ByteStreamDoor(rest, lambda baud, rescan: place.open(), name=str(address), device=device)
     return open_door(rest, door, clock)
 
 
@@ -93,55 +91,82 @@ def split_rfcomm(address: Address) -> tuple[str, int | None, Address]:
     return match[1].upper().replace("-", ":"), channel, replace(address, options=options)
 
 
-def connect_rfcomm(
-    remote: str,
-    channel: int | None,
-    make_socket: SocketFactory = rfcomm_socket,
-    clock: Clock = time.monotonic,
-) -> SocketTransport:
-    """Connect to a device's serial port service.
+class RfcommPlace:
+    """A device's serial port service; the channel on which it was found is tried first the next time.
 
     Parameters
     ----------
     remote:
         Bluetooth address.
     channel:
-        RFCOMM channel, or None to try the usual ones.
+        RFCOMM channel, or None to find it.
     make_socket:
         A fresh, unconnected socket for every try: after a refusal a socket is of no use any more.
-
-    Raises
-    ------
-    DeviceError
-        When there is no connection: what was tried, why it failed, what to do.
+    ask_directory:
+        Address -> the channels of its serial ports, as its directory says.
 
     """
-    refused: list[int] = []
-    for number in _TRIED_CHANNELS if channel is None else (channel,):
-        connection = make_socket()
+
+    def __init__(
+        self,
+        remote: str,
+        channel: int | None,
+        make_socket: SocketFactory = rfcomm_socket,
+        clock: Clock = time.monotonic,
+        ask_directory: Callable[[str], list[int]] = directory_channels,
+    ) -> None:
+        self._remote = remote
+        self._searches = channel is None
+        self._first = _USUAL_CHANNEL if channel is None else channel
+        self._make_socket = make_socket
+        self._clock = clock
+        self._ask_directory = ask_directory
+
+    def open(self) -> SocketTransport:
+        """Connect.
+
+        Raises
+        ------
+        DeviceError
+            When there is no connection: what was tried, why it failed, what to do.
+
+        """
+        refused: list[int] = []
+        left = [self._first]
+        while left:
+            number = left.pop(0)
+            connection = self._try(number)
+            if connection is not None:
+                self._first = number
+                return SocketTransport(connection, f"bt:{self._remote}", self._clock)
+            refused.append(number)
+            if self._searches and len(refused) == 1:
+                told = self._ask_directory(self._remote)
+                left = [one for one in dict.fromkeys((*told, *_TRIED_CHANNELS)) if one != number]
+        raise _refused(self._remote, refused)
+
+    def _try(self, number: int) -> socket.socket | None:
+        """Return a connected socket; None when the device refuses this channel."""
+        connection = self._make_socket()
         try:
             connection.settimeout(_CONNECT_S)
-            connection.connect((remote, number))
+            connection.connect((self._remote, number))
         except BaseException as error:
             with suppress(OSError):
                 connection.close()
             if isinstance(error, ConnectionRefusedError):
-                refused.append(number)
-                continue
+                return None
             if isinstance(error, OSError):
-                raise explain_rfcomm(remote, number, error) from None
+                raise explain_rfcomm(self._remote, number, error) from None
             raise
-        return SocketTransport(connection, f"bt:{remote}", clock)
-    raise _refused(remote, refused)
+        return connection
 
 
 def _refused(remote: str, channels: list[int]) -> DeviceError:
-    tried = (
-        "channel " + str(channels[0]) if len(channels) == 1 else f"channels {channels[0]} to {channels[-1]}"
-    )
+    tried = f"channel{'s' if len(channels) > 1 else ''} {', '.join(map(str, channels))}"
     return DeviceError(
         f"The device {remote} refuses RFCOMM {tried}.",
-        why="It is there, but offers its serial port on another channel, or to another host.",
-        remedy=f"Find the channel of its serial port (sdptool browse {remote}) and give bt:{remote}/CHANNEL; "
-        "end other connections to it, phones included.",
+        why="It is there, but offers no serial port there, or offers it to another host.",
+        remedy="End other connections to it, phones included. Where its channel is known, give "
+        f"bt:{remote}/CHANNEL (sdptool browse {remote} lists them).",
     )

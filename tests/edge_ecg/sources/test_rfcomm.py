@@ -17,7 +17,7 @@ from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source, rfcomm
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.opening import ByteStreamDoor
-from edge_ecg.sources.rfcomm import connect_rfcomm, open_rfcomm, rfcomm_socket, split_rfcomm
+from edge_ecg.sources.rfcomm import RfcommPlace, open_rfcomm, rfcomm_socket, split_rfcomm
 from edge_ecg.sources.session_source import SessionSource
 from edge_ecg_bridge.emulators import Emulator, Shimmer3Emulator
 from edge_ecg_bridge.synthetic import SyntheticEcg
@@ -67,6 +67,11 @@ def air() -> Iterator[Air]:
     made = Air()
     yield made
     made.close()
+
+
+def nothing(remote: str) -> list[int]:
+    """A directory that does not tell."""
+    return []
 
 
 def refused() -> OSError:
@@ -128,7 +133,7 @@ def test_a_device_that_goes_out_of_range(air: Air) -> None:
         return made
 
     address = parse_address(f"bt:{MAC}")
-    door = ByteStreamDoor(address, lambda baud, rescan: connect_rfcomm(MAC, 1, make), name="it")
+    door = ByteStreamDoor(address, lambda baud, rescan: RfcommPlace(MAC, 1, make).open(), name="it")
     with SessionSource(address, *door.connect()) as source:
         items = iter(source)
         next(items)
@@ -141,23 +146,42 @@ def test_a_device_that_goes_out_of_range(air: Air) -> None:
 
 def test_other_channels_are_tried_where_one_is_refused(air: Air) -> None:
     air.faults = {1: refused(), 2: refused()}
-    connect_rfcomm(MAC, None, air).close()
+    RfcommPlace(MAC, None, air, ask_directory=nothing).open().close()
     assert air.tries == [(MAC, 1), (MAC, 2), (MAC, 3)]
     assert [made.fileno() for made in air.made[:2]] == [-1, -1]  # each try on a fresh socket, none left open
+
+
+def test_the_directory_s_channels_are_tried_first_and_what_was_found_is_kept(air: Air) -> None:
+    air.faults = {channel: refused() for channel in range(1, 31) if channel != 17}
+    asked: list[str] = []
+
+    def ask(remote: str) -> list[int]:
+        asked.append(remote)
+        return [1, 12, 17]
+
+    place = RfcommPlace(MAC, None, air, ask_directory=ask)
+    place.open().close()
+    assert [channel for _, channel in air.tries] == [1, 12, 17]
+    place.open().close()
+    assert [channel for _, channel in air.tries] == [1, 12, 17, 17]
+    assert asked == [MAC]
+    air.faults = {17: refused()}  # it restarted, and listens elsewhere
+    place.open().close()
+    assert [channel for _, channel in air.tries[4:]] == [17, 1]
 
 
 def test_a_named_channel_is_the_only_one_tried(air: Air) -> None:
     air.faults = {9: refused()}
     with pytest.raises(DeviceError, match="refuses RFCOMM channel 9") as raised:
-        connect_rfcomm(MAC, 9, air)
+        RfcommPlace(MAC, 9, air, ask_directory=pytest.fail).open()
     assert air.tries == [(MAC, 9)]
     assert f"sdptool browse {MAC}" in raised.value.remedy
 
 
 def test_all_channels_refused(air: Air) -> None:
     air.faults = {0: refused()}
-    with pytest.raises(DeviceError, match="refuses RFCOMM channels 1 to 6"):
-        connect_rfcomm(MAC, None, air)
+    with pytest.raises(DeviceError, match="refuses RFCOMM channels 1, 2, 3, 4, 5, 6"):
+        RfcommPlace(MAC, None, air, ask_directory=nothing).open()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +203,7 @@ def test_all_channels_refused(air: Air) -> None:
 def test_each_fault_has_its_words(air: Air, code: int, what: str, remedy: str) -> None:
     air.faults = {0: OSError(code, os.strerror(code))}
     with pytest.raises(DeviceError, match=what) as raised:
-        connect_rfcomm(MAC, None, air)
+        RfcommPlace(MAC, None, air, ask_directory=nothing).open()
     assert raised.value.exit_code == 3
     assert os.strerror(code) in raised.value.why or code in (errno.EBUSY, errno.EMLINK)
     assert remedy in raised.value.remedy
@@ -190,14 +214,14 @@ def test_each_fault_has_its_words(air: Air, code: int, what: str, remedy: str) -
 def test_no_answer_in_time(air: Air) -> None:
     air.faults = {0: TimeoutError("timed out")}
     with pytest.raises(DeviceError, match="does not answer") as raised:
-        connect_rfcomm(MAC, None, air)
+        RfcommPlace(MAC, None, air, ask_directory=nothing).open()
     assert raised.value.why == "It did not answer in time."
 
 
 def test_an_interrupt_closes_the_socket(air: Air) -> None:
     air.faults = {0: KeyboardInterrupt()}  # type: ignore[dict-item]
     with pytest.raises(KeyboardInterrupt):
-        connect_rfcomm(MAC, None, air)
+        RfcommPlace(MAC, None, air, ask_directory=nothing).open()
     assert air.made[0].fileno() == -1
 
 
