@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def package_version(name: str) -> str | None:
         return None
 
 
+def liblsl_version() -> str:
+    """Return the version of the library behind pylsl; DeviceError when it cannot be loaded."""
+    from ..sources.lsl_link import load_pylsl
+
+    version = int(load_pylsl().library_version())
+    return f"{version // 100}.{version % 100}"
+
+
 def free_bytes(path: Path) -> int:
     """Return how much room is left on the disk of ``path``."""
     return shutil.disk_usage(path).free
@@ -61,8 +70,10 @@ class Host:
         The numbers of this process's groups; None where the system has none.
     user:
         The number of the user; 0 may do everything.
-    command, package, clock, free:
-        Run a command, look up a package's version, seconds since 1970, room on a disk.
+    bluetooth_sockets:
+        Whether Python knows RFCOMM sockets.
+    command, package, liblsl, clock, free:
+        Run a command, look up a package's version, load liblsl, seconds since 1970, room on a disk.
 
     """
 
@@ -73,8 +84,10 @@ class Host:
     architecture: str = field(default_factory=platform.machine)
     groups: frozenset[int] = field(default_factory=lambda: frozenset(os.getgroups()))
     user: int = field(default_factory=os.geteuid)
+    bluetooth_sockets: bool = hasattr(socket, "AF_BLUETOOTH") and hasattr(socket, "BTPROTO_RFCOMM")
     command: Callable[[Sequence[str]], str | None] = run_command
     package: Callable[[str], str | None] = package_version
+    liblsl: Callable[[], str] = liblsl_version
     clock: Callable[[], float] = time.time
     free: Callable[[Path], int] = free_bytes
 
@@ -92,6 +105,11 @@ class Host:
     def exists(self, path: str) -> bool:
         """Whether there is such a file or folder."""
         return (self.root / path).exists()
+
+    @property
+    def is_pi(self) -> bool:
+        """Whether this is a Raspberry Pi."""
+        return "Raspberry Pi" in (self.read("proc/device-tree/model") or "")
 
     def runs(self, program: str) -> bool:
         """Whether a process of this name (its first 15 letters count) runs."""

@@ -58,7 +58,7 @@ def power(host: Host) -> Check | None:
     if bits is None:
         alarm = _voltage_alarm(host)
         if alarm is None:
-            return unknown("power", "This Raspberry Pi does not tell.") if _is_pi(host) else None
+            return unknown("power", "This Raspberry Pi does not tell.") if host.is_pi else None
         return warn("power", "The supply voltage is too low.", _SUPPLY) if alarm else ok("power", "Enough.")
     now = [text for bit, text in _POWER_BITS.items() if bits >> bit & 1]
     before = [text for bit, text in _POWER_BITS.items() if bits >> (bit + _SINCE_BOOT) & 1]
@@ -78,7 +78,7 @@ def _remedy(bits: int) -> str:
 
 def _throttled_bits(host: Host) -> int | None:
     text = host.read("sys/devices/platform/soc/soc:firmware/get_throttled")
-    if text is None and _is_pi(host):
+    if text is None and host.is_pi:
         text = (host.command(["vcgencmd", "get_throttled"]) or "").strip().removeprefix("throttled=")
     try:
         return int(text or "", 16)
@@ -91,10 +91,6 @@ def _voltage_alarm(host: Host) -> bool | None:
         if host.read(path) == "rpi_volt":
             return host.read(path.parent / "in0_lcrit_alarm") == "1"
     return None
-
-
-def _is_pi(host: Host) -> bool:
-    return "Raspberry Pi" in (host.read("proc/device-tree/model") or "")
 
 
 def temperature(host: Host) -> Check | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from ..discovery import find_serial_ports
+import re
+
+from ..discovery import find_serial_ports, who_holds
 from .check import Check, fail, ok, unknown, warn
 from .host import Host
 
 # Debian and its children call the group dialout, Arch calls it uucp.
 _GROUPS = ("dialout", "uucp")
+_PROCESS = re.compile(r"\(process (\d+)\)")
 _RULES = "/etc/udev/rules.d/99-edge-ecg.rules"
 _LATENCY_RULE = 'ACTION=="add", SUBSYSTEM=="usb-serial", DRIVER=="ftdi_sio", ATTR{latency_timer}="1"'
 
@@ -57,8 +60,42 @@ def ports(host: Host) -> Check:
         )
     listed = "; ".join(f"{port.device_path}: {port.description}" for port in found)
     if not any(port.streams for port in found):
-        return warn(name, f"{listed}.", "Pair the Shimmer (PIN 1234), then: sudo rfcomm bind 0 ADDRESS")
+        return warn(
+            name,
+            f"{listed}.",
+            "Take the Shimmer out of its dock, pair it (bluetoothctl pair ADDRESS, PIN 1234), and give "
+            "--port bt:ADDRESS",
+        )
     return ok(name, f"{listed}.")
+
+
+def in_use(host: Host) -> Check | None:
+    """Whether another program has a port open: two readers would steal each other's bytes."""
+    name = "port in use"
+    found = find_serial_ports(host.root)
+    held = [(port, who_holds(port.device_path, host.root)) for port in found]
+    busy = [f"{port.device_path} is open in {holder}" for port, holder in held if holder]
+    if not found:
+        return None
+    if busy:
+        return warn(
+            name,
+            f"{'; '.join(busy)}.",
+            "Close that program (a serial monitor, a terminal, another edge-ecg), or: "
+            f"kill {' '.join(_PROCESS.findall('; '.join(busy)))}",
+        )
+    return ok(name, "No program that this user can see has one open.")
+
+
+def brltty(host: Host) -> Check | None:
+    """Brltty takes USB serial adapters for Braille displays: a port goes a second after it came."""
+    if not host.runs("brltty"):
+        return None
+    return warn(
+        "brltty",
+        "brltty runs; it takes USB serial adapters (CH340, CP210x, FTDI) away for Braille displays.",
+        "sudo systemctl disable --now brltty brltty-udev, or sudo apt remove brltty; then plug in again.",
+    )
 
 
 def modem_manager(host: Host) -> Check | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import EdgeEcgError
+from ..errors import DeviceError, EdgeEcgError
 from .check import Check, fail, ok, unknown, warn
 from .host import Host
 
@@ -69,6 +69,17 @@ def engine(host: Host) -> Check:
     if not found:
         return fail("engine", "No inference engine is installed.", "pip install ai-edge-litert")
     return ok("engine", f"{', '.join(f'{name} {version}' for name, version in found.items())}.")
+
+
+def lsl(host: Host) -> Check | None:
+    """Whether the optional package for LSL streams has the library that it wraps."""
+    version = host.package("pylsl")
+    if version is None:
+        return None
+    try:
+        return ok("LSL", f"pylsl {version} with liblsl {host.liblsl()}.")
+    except DeviceError as error:
+        return warn("LSL", f"{error.what} {error.why}".strip(), error.remedy)
 
 
 def model(host: Host) -> Check:

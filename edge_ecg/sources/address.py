@@ -2,9 +2,11 @@
 
     /dev/ttyUSB0?baud=115200    COM3    a pty       scheme "serial"
     socket://HOST:PORT    rfc2217://HOST:PORT       serial over the network
+    bt:00:06:66:AA:BB:CC    bt:ADDRESS/CHANNEL      Bluetooth classic
+    ble:NAME    ble:ADDRESS                         Bluetooth LE
+    lsl:NAME    lsl:SOURCE_ID                       a stream of the lab streaming layer
     file:PATH?speed=max&channel=ECG                 a recording
     sim:    sim:shimmer3?hr=80                      simulated ECG
-    bt:ADDRESS    ble:NAME    lsl:NAME              radio and network streams
 
 What stands before ``?`` is taken literally (a path may hold ``%``); the options after it are decoded like
 a URL's, so that a value may hold ``&`` as ``%26``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from edge_ecg_bridge.shimmer3 import LEADS, Settings, ShimmerSession
 from edge_ecg_bridge.shimmer3.exg import GAINS
@@ -45,11 +46,21 @@ def _text(address: Address) -> Session:
     )
 
 
-_KINDS: dict[str, tuple[Callable[[Address], Session], frozenset[str]]] = {
-    "shimmer3": (_shimmer3, frozenset(("rate", "channel", "gain", "leadoff"))),
-    "text": (_text, frozenset(("fs", "time", "unit", "adc_bits", "vref", "gain"))),
+class Kind(NamedTuple):
+    """One row of the table: how a session is made, the options it reads, its usual baud rate."""
+
+    make: Callable[[Address], Session]
+    options: frozenset[str]
+    baud: int = 115200
+
+
+# One row a kind; edge_ecg.sources.probes says how each is recognised.
+_KINDS: dict[str, Kind] = {
+    "shimmer3": Kind(_shimmer3, frozenset(("rate", "channel", "gain", "leadoff"))),
+    "text": Kind(_text, frozenset(("fs", "time", "unit", "adc_bits", "vref", "gain"))),
 }
 KINDS = tuple(_KINDS)
+_USUAL_BAUD = 115200
 
 
 def require_kind(kind: str) -> str:
@@ -65,10 +76,15 @@ def require_kind(kind: str) -> str:
 def options_of(kind: str | None) -> frozenset[str]:
     """Return the options that a kind reads; those of all kinds when it is not known yet."""
     if kind is None:
-        return frozenset().union(*(options for _, options in _KINDS.values()))
-    return _KINDS[kind][1]
+        return frozenset().union(*(row.options for row in _KINDS.values()))
+    return _KINDS[kind].options
+
+
+def baud_of(kind: str | None) -> int:
+    """Return the usual speed of a kind of board; that of most when the kind is not known yet."""
+    return _USUAL_BAUD if kind is None else _KINDS[kind].baud
 
 
 def session_for(kind: str, address: Address) -> Session:
     """Make the session of a kind from the options of an address; UsageError when one makes no sense."""
-    return _KINDS[kind][0](address)
+    return _KINDS[kind].make(address)

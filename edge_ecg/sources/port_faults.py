@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import stat
-from pathlib import Path
 
-from ..discovery import find_serial_ports
+from ..discovery import find_serial_ports, who_holds
 from ..errors import DeviceError
 
 _OFF_AIR = {errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ECONNABORTED}
@@ -22,8 +20,8 @@ def explain(port: str, error: Exception) -> DeviceError:
         return DeviceError(
             f"There is no port {port}.",
             why=f"This machine has {ports}." if ports else "This machine has no USB or Bluetooth port now.",
-            remedy="Plug the device in, or bind it (sudo rfcomm bind 0 ADDRESS)"
-            + (", or give one of those." if ports else "."),
+            remedy="Plug the device in; give a Bluetooth device as bt:ADDRESS, or bind it "
+            f"(sudo rfcomm bind 0 ADDRESS){', or give one of those' if ports else ''}.",
         )
     if code in (errno.EACCES, errno.EPERM):
         return _not_permitted(port)
@@ -54,21 +52,6 @@ def explain(port: str, error: Exception) -> DeviceError:
         why=str(error),
         remedy="Unplug the device, plug it in again, and start again.",
     )
-
-
-def who_holds(port: str) -> str:
-    """Name the processes that have ``port`` open, as far as /proc lets us see; else an empty string."""
-    target = os.path.realpath(port)
-    holders = []
-    for link in glob.glob("/proc/[0-9]*/fd/*"):
-        try:
-            if os.readlink(link) != target:
-                continue
-            process = Path(link).parents[1]
-            holders.append(f"{(process / 'comm').read_text().strip()} (process {process.name})")
-        except OSError:  # gone meanwhile, or another user's
-            continue
-    return " and ".join(sorted(set(holders)))
 
 
 def dock_hint(port: str) -> str:

@@ -14,17 +14,17 @@ from .base import Clock, Opener, Source
 # scheme -> (module, function); imported when first used, so that a replay never loads pyserial.
 OPENERS: dict[str, tuple[str, str]] = {
     SERIAL: ("edge_ecg.sources.serial_port", "open_serial"),
-    "socket": ("edge_ecg.sources.serial_port", "open_serial"),
+    "socket": ("edge_ecg.sources.opening", "open_tcp"),
     "rfc2217": ("edge_ecg.sources.serial_port", "open_serial"),
+    "bt": ("edge_ecg.sources.rfcomm", "open_rfcomm"),
     "file": ("edge_ecg.sources.files", "open_file"),
+    "lsl": ("edge_ecg.sources.lsl", "open_lsl"),
     "sim": ("edge_ecg.sources.simulated", "open_simulated"),
 }
 
 # Part of the interface, not of this version: what to do instead.
 LATER: dict[str, str] = {
-    "bt": "Bind the device to a port (sudo rfcomm bind 0 ADDRESS) and give --port /dev/rfcomm0.",
     "ble": "A Shimmer3 also speaks Bluetooth classic: sudo rfcomm bind 0 ADDRESS, then --port /dev/rfcomm0.",
-    "lsl": "Record the stream (LabRecorder), export it to CSV or EDF, and give --port file:PATH.",
 }
 
 

@@ -6,22 +6,31 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakDBusError
 
-from edge_ecg import discovery
-from edge_ecg.cli import main
+from edge_ecg.cli import devices, main
 from edge_ecg.discovery import (
     BluetoothScan,
     FoundBluetooth,
+    FoundStream,
+    StreamScan,
+    bluetooth,
     bluetooth_failure,
     find_bluetooth,
+    find_paired,
     find_serial_ports,
-    guess_by_name,
+    find_streams,
+    guess_radio,
+    streams,
 )
+from edge_ecg.discovery.bluetooth import describe
+from edge_ecg.errors import DeviceError
+from edge_ecg.sources import lsl_link
+from edge_ecg.sources.lsl_link import FoundLsl
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/sys is Linux's")
 
@@ -70,21 +79,21 @@ def test_a_port_is_named_by_what_stays_the_same(tmp_path: Path) -> None:
     (port,) = find_serial_ports(tmp_path)
     assert port.address == "/dev/serial/by-id/usb-Arduino_Uno_7573-if00"
     assert port.device_path == "/dev/ttyACM0"
-    assert (port.vid, port.pid, port.kind, port.streams) == ("2341", "0043", "text", True)
+    assert (port.vid, port.pid, port.kind, port.streams) == ("2341", "0043", None, True)
     assert "Arduino" in port.description
 
 
 @pytest.mark.parametrize(
     ("vid", "pid", "product", "kind", "streams", "words"),
     [
-        ("1a86", "7523", "USB Serial", "text", True, "CH340"),
-        ("10c4", "ea60", "CP2102", "text", True, "CP210x"),
-        ("0403", "6001", "FT232R", "text", True, "FTDI"),
+        ("1a86", "7523", "USB Serial", None, True, "CH340"),
+        ("10c4", "ea60", "CP2102", None, True, "CP210x"),
+        ("0403", "6001", "FT232R", None, True, "FTDI"),
         ("0403", "6015", "FT231X", None, True, "OpenBCI dongle"),
         ("0403", "6010", "Dual RS232", None, False, "most likely a Shimmer dock, not a stream"),
         ("0403", "6001", "SHIMMER DOCK", None, False, "Shimmer dock, not a stream"),
         ("dead", "beef", "Gadget", None, True, "USB serial port: Maker Gadget"),
-        ("2E8A", "000A", "Pico", "text", True, "Pico"),
+        ("2E8A", "000A", "Pico", None, True, "Pico"),
     ],
 )
 def test_what_a_port_most_likely_is(
@@ -109,7 +118,7 @@ def test_bluetooth_ports_and_docks_last(tmp_path: Path) -> None:
         "/dev/ttyUSB1",
         "/dev/ttyUSB0",
     ]
-    assert [port.kind for port in found] == ["shimmer3", None, "text", None]
+    assert [port.kind for port in found] == ["shimmer3", None, None, None]
     assert "00:06:66:AA:BB:CC, most likely a Shimmer3" in found[0].description
 
 
@@ -120,18 +129,109 @@ def test_a_port_that_vanishes_while_it_is_read(tmp_path: Path) -> None:
     assert (port.vid, port.description) == (None, "USB serial port")
 
 
+NUS = "6e400001-b5a3-f393-e0a9-e50e24dcca9e"
+
+
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "services", "kind", "words"),
     [
-        ("Shimmer3-A1B2", "rfcomm bind"),
-        ("Polar H10 12345678", "Polar H10"),
-        ("Movesense 174630000192", "Movesense"),
-        ("Kettle", ""),
+        ("Polar H10 12345678", (), "polar-h10", "Polar H10"),
+        ("Polar OH1 1234", ("0000180d-0000-1000-8000-00805f9b34fb",), None, "without ECG"),
+        ("Movesense 174630000192", (), "movesense", "Movesense"),
+        ("", ("0000FDF3-0000-1000-8000-00805F9B34FB",), "movesense", "Movesense"),
+        ("Shimmer3-A1B2", (), "shimmer3", "Shimmer3"),
+        ("Shimmer3R-A1B2-BLE", (), "shimmer3", "Shimmer3R"),
+        ("", ("65333333-a115-11e2-9e9a-0800200ca100",), "shimmer3", "Shimmer3R"),
+        ("RN", ("49535343-fe7d-4ae5-8fa9-9fafd205e455",), "shimmer3", "Shimmer3"),
+        ("Ganglion-1a2b", (), "ganglion", "Ganglion"),
+        ("Simblee", ("0000fe84-0000-1000-8000-00805f9b34fb",), "ganglion", "Ganglion"),
+        ("BITalino-55-22", (), "bitalino", "BITalino"),
+        ("My board", (NUS,), None, "Nordic UART"),
+        ("Strap", ("0000180d-0000-1000-8000-00805f9b34fb",), None, "no ECG"),
     ],
 )
-def test_guess_by_name(name: str, words: str) -> None:
-    assert words in guess_by_name(name)
-    assert bool(words) == bool(guess_by_name(name))
+def test_what_a_radio_most_likely_is(
+    name: str, services: tuple[str, ...], kind: str | None, words: str
+) -> None:
+    row = guess_radio(name, services)
+    assert row is not None
+    assert row.kind == kind
+    assert words in row.description
+    assert row.measures_ecg is ("ECG" not in words)
+
+
+def test_a_kettle_is_nothing_known() -> None:
+    assert guess_radio("Kettle", ("0000180f-0000-1000-8000-00805f9b34fb",)) is None
+    assert guess_radio("") is None
+
+
+def test_what_is_heard_gets_an_address_to_give_to_port() -> None:
+    found = describe(
+        [
+            ("00:01", "Kettle", [], -30),
+            ("00:02", "Polar H10 1", [], -70),
+            ("00:03", "Movesense", [], -60),
+            ("00:04", "Movesense", [], -50),
+            ("00:05", "", [NUS.upper()], -80),
+            ("00:06", "", [], -20),
+            ("00:07", "what? a name", [NUS], -90),
+        ]
+    )
+    assert [(one.port, one.kind, one.streams) for one in found] == [
+        ("ble:00:04", "movesense", True),  # two of one name: only the address tells them apart
+        ("ble:00:03", "movesense", True),
+        ("ble:Polar H10 1", "polar-h10", True),
+        ("ble:00:05", None, True),
+        ("ble:00:07", None, True),  # a question mark begins the options of an address
+        ("ble:Kettle", None, False),
+    ]
+
+
+def test_paired_devices_are_asked_of_the_daemon() -> None:
+    said = (
+        "Device 00:06:66:AA:BB:CC Shimmer3-BBCC\nDevice 20:16:02:14:75:76 BITalino-75-76\n"
+        "Device 11:22:33:44:55:66 Shimmer3R-5566-BLE\nDevice AA:BB:CC:DD:EE:FF Headphones\nnoise\n"
+    )
+    asked = []
+
+    def command(words: Sequence[str]) -> str:
+        asked.append(tuple(words))
+        return said
+
+    assert [(one.port, one.kind) for one in find_paired(command)] == [
+        ("bt:00:06:66:AA:BB:CC", "shimmer3"),
+        ("bt:20:16:02:14:75:76", "bitalino"),
+    ]
+    assert asked == [("bluetoothctl", "devices", "Paired")]
+    assert find_paired(lambda words: "") == ()
+
+
+def test_a_command_that_is_missing_or_fails_says_nothing() -> None:
+    assert bluetooth._run(["no-such-program-here"]) == ""
+    assert bluetooth._run([sys.executable, "-c", "print('yes')"]) == "yes\n"
+
+
+def test_lsl_streams_only_where_pylsl_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "find_spec", lambda name: None)
+    assert find_streams(1.0) is None
+    monkeypatch.setattr(streams, "find_spec", lambda name: object())
+
+    def fail(timeout_s: float) -> list[FoundLsl]:
+        raise DeviceError("No liblsl.", why="Not found.", remedy="install it")
+
+    monkeypatch.setattr(lsl_link, "find_lsl", fail)
+    assert find_streams(1.0) == StreamScan(reason="No liblsl. Not found.", remedy="install it")
+    twice = [FoundLsl("A", "ECG", "id1", "h", 1, 250.0), FoundLsl("A", "ECG", "id2", "h", 1, 250.0)]
+    monkeypatch.setattr(
+        lsl_link, "find_lsl", lambda timeout_s: [*twice, FoundLsl("B", "Audio", "", "h", 2, 0.0)]
+    )
+    found = find_streams(1.0)
+    assert found is not None
+    assert [(one.port, one.streams) for one in found.streams] == [
+        ("lsl:id1", True),
+        ("lsl:id2", True),
+        ("lsl:B", False),
+    ]
 
 
 def with_radio(root: Path, *, dbus: bool = True) -> Path:
@@ -140,6 +240,11 @@ def with_radio(root: Path, *, dbus: bool = True) -> Path:
         (root / "run/dbus").mkdir(parents=True)
         (root / "run/dbus/system_bus_socket").touch()
     return root
+
+
+@pytest.fixture(autouse=True)
+def _own_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DBUS_SYSTEM_BUS_ADDRESS", raising=False)
 
 
 def test_no_adapter_is_said_without_asking_bleak(tmp_path: Path) -> None:
@@ -192,7 +297,7 @@ def test_no_bluetooth_daemon(tmp_path: Path, private_bus: str, monkeypatch: pyte
 @pytest.mark.parametrize("private_bus", [""], indirect=True)
 def test_a_bus_that_never_answers(tmp_path: Path, private_bus: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", private_bus)
-    monkeypatch.setattr(discovery, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(bluetooth, "_ANSWER_S", 0.2)
     assert "does not answer" in find_bluetooth(0.1, with_radio(tmp_path / "root")).reason
 
 
@@ -219,40 +324,88 @@ def test_every_failure_has_words_and_a_remedy(error: Exception, words: str) -> N
     assert remedy
 
 
+def look_nowhere(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+    """The command on a machine that is made up."""
+    monkeypatch.setattr(devices, "find_serial_ports", lambda: find_serial_ports(root))
+    monkeypatch.setattr(devices, "find_bluetooth", lambda timeout_s: find_bluetooth(timeout_s, root))
+    monkeypatch.setattr(devices, "find_paired", lambda: ())
+    monkeypatch.setattr(devices, "find_streams", lambda timeout_s: None)
+
+
 def test_the_command_lists_and_says_what_to_type(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_ecg.cli import devices
-
     plug(tmp_path, "ttyACM0", "2341", "0043", "Uno")
-    scan = BluetoothScan((FoundBluetooth("00:11", "Polar H10 1", "Polar H10 chest strap", -50),))
-    monkeypatch.setattr(devices, "find_serial_ports", lambda: find_serial_ports(tmp_path))
+    look_nowhere(monkeypatch, tmp_path)
+    scan = BluetoothScan(
+        (
+            FoundBluetooth("00:11", "Polar H10 1", "Polar H10", -50, "ble:Polar H10 1", "polar-h10", True),
+            FoundBluetooth("00:12", "Kettle", "", -60, "ble:00:12"),
+        )
+    )
+    paired = (
+        FoundBluetooth("00:06", "Shimmer3-0006", "Shimmer3, paired", None, "bt:00:06", "shimmer3", True),
+    )
+    lsl = StreamScan((FoundStream("lsl:Rec", "Rec", "ECG", "id", "pc", 2, 250.0, True),))
     monkeypatch.setattr(devices, "find_bluetooth", lambda timeout_s: scan)
+    monkeypatch.setattr(devices, "find_paired", lambda: paired)
+    monkeypatch.setattr(devices, "find_streams", lambda timeout_s: lsl)
     assert main(["devices"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        "/dev/ttyACM0       text board (Arduino)",
-        "Polar H10 1 00:11  Polar H10 chest strap, -50 dBm",
+        "/dev/ttyACM0     board (Arduino)",
+        "bt:00:06         Shimmer3, paired Shimmer3-0006",
+        "ble:Polar H10 1  Polar H10, -50 dBm",
+        "ble:00:12        Bluetooth LE Kettle, -60 dBm",
+        "lsl:Rec          LSL stream (ECG, 2 channels, 250 Hz) on pc",
     ]
     assert "edge-ecg run --port /dev/ttyACM0" in err
     assert main(["devices", "--json"]) == 0
-    first, second = map(json.loads, capsys.readouterr().out.splitlines())
-    assert (first["type"], first["address"], first["kind"]) == ("serial", "/dev/ttyACM0", "text")
-    assert (second["type"], second["rssi_dbm"]) == ("bluetooth", -50)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["type"], one["port"]) for one in lines] == [
+        ("serial", "/dev/ttyACM0"),
+        ("bluetooth", "bt:00:06"),
+        ("bluetooth", "ble:Polar H10 1"),
+        ("bluetooth", "ble:00:12"),
+        ("lsl", "lsl:Rec"),
+    ]
+    assert (lines[0]["address"], lines[2]["rssi_dbm"], lines[4]["stream_type"]) == (
+        "/dev/ttyACM0",
+        -50,
+        "ECG",
+    )
+
+
+def test_what_to_type_where_no_port_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the quotes that a shell needs; what measures no ECG is not offered."""
+    look_nowhere(monkeypatch, tmp_path)
+    found = [
+        FoundBluetooth("00:12", "Kettle", "", -60, "ble:00:12"),
+        FoundBluetooth("00:11", "Polar H10 1", "Polar H10", -50, "ble:Polar H10 1", "polar-h10", True),
+    ]
+    monkeypatch.setattr(devices, "find_bluetooth", lambda timeout_s: BluetoothScan(tuple(found)))
+    assert main(["devices"]) == 0
+    assert "edge-ecg run --port 'ble:Polar H10 1'" in capsys.readouterr().err
 
 
 def test_the_command_on_an_empty_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edge_ecg.cli import devices
-
-    monkeypatch.setattr(devices, "find_serial_ports", lambda: find_serial_ports(tmp_path))
-    monkeypatch.setattr(devices, "find_bluetooth", lambda timeout_s: find_bluetooth(timeout_s, tmp_path))
+    look_nowhere(monkeypatch, tmp_path)
+    monkeypatch.setattr(
+        devices, "find_streams", lambda timeout_s: StreamScan(reason="No liblsl.", remedy="install it")
+    )
     assert main(["devices"]) == 0
     out, err = capsys.readouterr()
     assert "No serial port" in out
     assert "No Bluetooth: This machine has no Bluetooth adapter" in out
+    assert "No LSL: No liblsl.\n  try: install it" in out
     assert "run --demo" in err
+    assert main(["devices", "--json"]) == 0
+    kinds = [json.loads(line)["type"] for line in capsys.readouterr().out.splitlines()]
+    assert kinds == ["no bluetooth", "no lsl"]
     assert main(["devices", "--scan", "0", "--json"]) == 0
     assert capsys.readouterr().out == ""
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from edge_ecg.cli import main
+from edge_ecg.errors import DeviceError
 from edge_ecg.health import Check, Host, Status, bluetooth, examine, machine, ports, software
 from edge_ecg.health.registry import CHECKS
 
@@ -64,6 +65,7 @@ def host(tmp_path: Path) -> Host:
         architecture="aarch64",
         groups=frozenset({20, 1000}),
         user=1000,
+        bluetooth_sockets=True,
         command=commands({"bluetoothctl show": "Controller 00:11\n\tPowered: yes\n"}),
         package=GOOD.get,
         clock=lambda: NOW,
@@ -82,8 +84,8 @@ def test_a_healthy_pi_has_nothing_to_mend(host: Host) -> None:
     found = [check for check in examine(host) if check.name not in ("model", "serial ports")]
     assert {check.name: check.status for check in found} == dict.fromkeys(
         [
-            "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth", "clock", "disk",
-            "power", "temperature", "CPU governor",
+            "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth", "bt: addresses",
+            "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
         ],
         Status.OK,
     )  # fmt: skip
@@ -174,12 +176,39 @@ def plug(host: Host, vid: str, pid: str) -> None:
 def test_ports(host: Host) -> None:
     expect(ports.ports(host), Status.UNKNOWN, "None", "--demo")
     plug(host, "1a86", "7523")
-    expect(ports.ports(host), Status.OK, "/dev/ttyUSB0: text board (CH340)")
+    expect(ports.ports(host), Status.OK, "/dev/ttyUSB0: board (CH340)")
 
 
 def test_a_dock_alone_is_no_source(host: Host) -> None:
     plug(host, "0403", "6010")
-    expect(ports.ports(host), Status.WARN, "dock, not a stream", "rfcomm bind")
+    expect(ports.ports(host), Status.WARN, "dock, not a stream", "--port bt:ADDRESS")
+
+
+def hold(host: Host, process: int, program: str, port: str) -> None:
+    put(host.root, {f"proc/{process}/comm": f"{program}\n"})
+    (host.root / f"proc/{process}/fd").mkdir()
+    (host.root / f"proc/{process}/fd/5").symlink_to(port)
+
+
+def test_a_port_that_another_program_has_open(host: Host) -> None:
+    assert ports.in_use(host) is None  # nothing is plugged in
+    plug(host, "1a86", "7523")
+    hold(host, 700, "bash", "/dev/pts/3")
+    expect(ports.in_use(host), Status.OK)
+    hold(host, 777, "minicom", "/dev/ttyUSB0")
+    hold(host, 778, "python3", "/dev/ttyUSB0")
+    expect(
+        ports.in_use(host),
+        Status.WARN,
+        "/dev/ttyUSB0 is open in minicom (process 777) and python3 (process 778)",
+        "kill 777 778",
+    )
+
+
+def test_brltty(host: Host) -> None:
+    assert ports.brltty(host) is None
+    put(host.root, {"proc/501/comm": "brltty\n"})
+    expect(ports.brltty(host), Status.WARN, "CH340", "systemctl disable --now brltty")
 
 
 def test_modem_manager(host: Host) -> None:
@@ -211,6 +240,92 @@ def test_bluetooth_from_the_radio_upwards(host: Host) -> None:
     (host.root / "sys/class/bluetooth/hci0/uevent").unlink()
     (host.root / "sys/class/bluetooth/hci0").rmdir()
     expect(bluetooth.bluetooth(host), Status.UNKNOWN, "No adapter")
+
+
+def test_a_radio_that_is_switched_off_in_config_txt(host: Host) -> None:
+    (host.root / "sys/class/bluetooth/hci0/uevent").unlink()
+    (host.root / "sys/class/bluetooth/hci0").rmdir()
+    put(host.root, {"boot/firmware/config.txt": "[all]\n# dtoverlay=disable-bt\narm_64bit=1\n"})
+    expect(bluetooth.bluetooth(host), Status.UNKNOWN, "No adapter")
+    put(host.root, {"boot/firmware/config.txt": "[all]\ndtoverlay=disable-bt\n"})
+    expect(bluetooth.bluetooth(host), Status.WARN, "switched off in config.txt", "sudo reboot")
+
+
+DEBIAN_POLICY = """<busconfig>
+  <policy group="bluetooth"><allow send_destination="org.bluez"/></policy>
+  <policy context="default">
+    <deny send_destination="org.bluez"/>
+  </policy>
+</busconfig>"""
+
+
+def test_bluetooth_permission(host: Host) -> None:
+    assert bluetooth.permission(host) is None  # no policy, no need of a group
+    put(host.root, {"etc/dbus-1/system.d/bluetooth.conf": DEBIAN_POLICY.replace("deny", "allow")})
+    assert bluetooth.permission(host) is None
+    put(host.root, {"etc/dbus-1/system.d/bluetooth.conf": DEBIAN_POLICY})
+    expect(bluetooth.permission(host), Status.WARN, "sudo usermod -aG bluetooth $USER")
+    expect(bluetooth.permission(replace(host, groups=frozenset({112}))), Status.OK)
+    assert bluetooth.permission(replace(host, user=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        ("[General]\nControllerMode = bredr\n", Status.WARN, "ControllerMode = dual"),
+        ("[General]\nControllerMode=le\n", Status.OK, "a Shimmer over bt: needs dual"),
+        ("[General]\n#ControllerMode = bredr\n", Status.OK, "LE and classic"),
+        ("", Status.OK, "LE and classic"),
+    ],
+)
+def test_controller_mode(host: Host, text: str, status: Status, words: str) -> None:
+    assert bluetooth.mode(host) is None
+    put(host.root, {"etc/bluetooth/main.conf": text})
+    expect(bluetooth.mode(host), status, words)
+
+
+def test_a_python_without_bluetooth_sockets(host: Host) -> None:
+    expect(bluetooth.sockets(host), Status.OK)
+    without = replace(host, bluetooth_sockets=False)
+    expect(bluetooth.sockets(without), Status.WARN, "AF_BLUETOOTH", "/usr/bin/python3 -m venv", "rfcomm bind")
+    (host.root / "sys/class/bluetooth/hci0/uevent").unlink()
+    (host.root / "sys/class/bluetooth/hci0").rmdir()
+    assert bluetooth.sockets(without) is None  # nothing to reach anyway
+
+
+@pytest.mark.parametrize(
+    ("iw", "status", "words"),
+    [
+        ("channel 6 (2437 MHz), width: 20 MHz", Status.WARN, "wlan0 is at 2.4 GHz"),
+        ("channel 36 (5180 MHz), width: 80 MHz", Status.OK, "5.2 GHz"),
+        ("Interface wlan0", Status.UNKNOWN, "nobody tells"),
+    ],
+)
+def test_wlan_beside_bluetooth(host: Host, iw: str, status: Status, words: str) -> None:
+    expect(bluetooth.coexistence(host), Status.OK, "WLAN is off")
+    put(host.root, {"sys/class/net/wlan0/operstate": "up\n"})
+    busy = replace(host, command=commands({"iw dev": iw}))
+    expect(bluetooth.coexistence(busy), status, words)
+    # A USB dongle has an antenna of its own.
+    (host.root / "sys/devices/usb1/1-1/hci1").mkdir(parents=True)
+    (host.root / "sys/class/bluetooth/hci1").symlink_to(host.root / "sys/devices/usb1/1-1/hci1")
+    expect(bluetooth.coexistence(busy), Status.OK, "USB adapter")
+
+
+def test_wlan_on_another_machine_is_no_concern(host: Host) -> None:
+    put(host.root, {"proc/device-tree/model": "Laptop", "sys/class/net/wlan0/operstate": "up\n"})
+    assert bluetooth.coexistence(host) is None
+
+
+def test_lsl_without_its_library(host: Host) -> None:
+    assert software.lsl(host) is None
+    with_pylsl = replace(host, package=(GOOD | {"pylsl": "1.18.6"}).get, liblsl=lambda: "1.18")
+    expect(software.lsl(with_pylsl), Status.OK, "pylsl 1.18.6 with liblsl 1.18")
+
+    def missing() -> str:
+        raise DeviceError("No liblsl.", why="Not found.", remedy="Set PYLSL_LIB.")
+
+    expect(software.lsl(replace(with_pylsl, liblsl=missing)), Status.WARN, "No liblsl", "PYLSL_LIB")
 
 
 def test_clock(host: Host) -> None:

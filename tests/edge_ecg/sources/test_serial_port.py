@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import serial
 
-from edge_ecg.discovery import FoundPort
+from edge_ecg.discovery import FoundPort, who_holds
 from edge_ecg.errors import DeviceError, UsageError
 from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.sources import Source, open_source, port_faults
-from edge_ecg.sources.port_faults import explain, who_holds
+from edge_ecg.sources.port_faults import explain
 from edge_ecg_bridge.emulators import (
     DockEmulator,
     Emulator,
