@@ -20,7 +20,7 @@ from .transport import Transport, TransportEndedError, TransportLostError
 # A device that comes back is the same one when its rate is; boards whose rate is counted differ a little.
 _SAME_RATE = 0.02
 
-_NOT_NOW = (EdgeEcgError, BridgeError, TransportLostError, TransportEndedError, OSError)
+_NOT_NOW = (EdgeEcgError, BridgeError, TransportLostError, OSError)
 
 
 class Acquisition:
@@ -153,6 +153,9 @@ class Acquisition:
                 return None
             try:
                 blocks = self._try(connect, back_off.rescan)
+            except TransportEndedError:
+                yield self._event("ended")
+                return None
             except _NOT_NOW as error:
                 back_off.failed()
                 failure = self._failure(error)
@@ -165,7 +168,9 @@ class Acquisition:
             self.reconnects += 1
             first = blocks[0]
             yield SourceEvent("reconnected", first.start_s, {"attempts": back_off.failures + 1})
-            yield SourceEvent("gap", first.start_s, {"lost_samples": first.gap_before, "reason": "reconnect"})
+            if first.gap_before:
+                detail = {"lost_samples": first.gap_before, "reason": "reconnect"}
+                yield SourceEvent("gap", first.start_s, detail)
             return blocks
 
     def _try(self, connect: Connect, rescan: bool) -> list[SampleBlock] | None:
