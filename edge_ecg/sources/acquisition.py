@@ -169,8 +169,7 @@ class Acquisition:
             first = blocks[0]
             yield SourceEvent("reconnected", first.start_s, {"attempts": back_off.failures + 1})
             if first.gap_before:
-                detail = {"lost_samples": first.gap_before, "reason": "reconnect"}
-                yield SourceEvent("gap", first.start_s, detail)
+                yield self._gap(first)
             return blocks
 
     def _try(self, connect: Connect, rescan: bool) -> list[SampleBlock] | None:
@@ -209,6 +208,10 @@ class Acquisition:
 
     def _event(self, event: str, detail: Mapping[str, str | int] | None = None) -> SourceEvent:
         return SourceEvent(event, self._timeline.end_s, dict(detail or {}))
+
+    @staticmethod
+    def _gap(block: SampleBlock) -> SourceEvent:
+        return SourceEvent("gap", block.start_s, {"lost_samples": block.gap_before, "reason": "reconnect"})
 
     @property
     def _name(self) -> str:
