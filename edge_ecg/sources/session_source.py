@@ -54,6 +54,8 @@ class SessionSource:
     wait:
         Lets seconds pass between two tries, at most until ``close``; None waits for them. (A virtual device
         at full speed lets its own time pass.)
+    speed:
+        Seconds of the transports' clock in one of waiting: a virtual device may live faster than its host.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class SessionSource:
         kind_prefix: str = "",
         connect: Connect | None = None,
         wait: Callable[[float], object] | None = None,
+        speed: float = 1.0,
     ) -> None:
         self._closing = threading.Event()
         self._queue = BlockQueue()
@@ -83,7 +86,7 @@ class SessionSource:
             clock=clock,
             kind_prefix=kind_prefix,
             connect=connect,
-            wait=self._closing.wait if wait is None else wait,
+            wait=wait or (lambda seconds: self._closing.wait(seconds / speed)),
             closing=self._closing,
         )
         self._reader: threading.Thread | None = None
