@@ -79,6 +79,7 @@ class SessionSource:
         self._closing = threading.Event()
         self._queue = BlockQueue()
         self._opened: Future[SourceInfo] = Future()
+        self._stopped = threading.Event()
         self._acquisition = Acquisition(
             address,
             transport,
@@ -124,9 +125,10 @@ class SessionSource:
         if self._reader is None:
             self._acquisition.shut()
         elif self._reader is not threading.current_thread():
-            self._reader.join(_CLOSE_S)
-            if self._reader.is_alive():
+            # An event, not join(): a join that Ctrl-C interrupts takes the thread for ended (CPython 3.11).
+            if not self._stopped.wait(_CLOSE_S):
                 return
+            self._reader.join()
         atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
@@ -154,6 +156,8 @@ class SessionSource:
                 self._opened.set_exception(error)
         else:
             self._queue.end()
+        finally:
+            self._stopped.set()
 
     def _wait_until_open(self) -> SourceInfo:
         while True:
