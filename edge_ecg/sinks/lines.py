@@ -70,6 +70,9 @@ def advice(reasons: tuple[str, ...]) -> list[str]:
 def summary(end: EndRecord) -> str:
     """Return the totals of a session in one line."""
     loss = f"{end.lost_samples} samples lost" if end.lost_samples else "no samples lost"
+    reconnects = end.counters.get("reconnects", 0)
+    if reconnects:
+        loss += f", connected again {reconnects} time{'s' if reconnects > 1 else ''}"
     return f"{end.decisions} decisions, {end.withheld} withheld, {loss}; ended: {end.reason.rstrip('.')}."
 
 

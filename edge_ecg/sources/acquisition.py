@@ -20,7 +20,7 @@ from .transport import Transport, TransportEndedError, TransportLostError
 # A device that comes back is the same one when its rate is; boards whose rate is counted differ a little.
 _SAME_RATE = 0.02
 
-_NOT_NOW = (EdgeEcgError, BridgeError, TransportLostError, TransportEndedError, OSError)
+_NOT_NOW = (EdgeEcgError, BridgeError, TransportLostError, OSError)
 
 
 class Acquisition:
@@ -153,6 +153,9 @@ class Acquisition:
                 return None
             try:
                 blocks = self._try(connect, back_off.rescan)
+            except TransportEndedError:
+                yield self._event("ended")
+                return None
             except _NOT_NOW as error:
                 back_off.failed()
                 failure = self._failure(error)
@@ -165,7 +168,8 @@ class Acquisition:
             self.reconnects += 1
             first = blocks[0]
             yield SourceEvent("reconnected", first.start_s, {"attempts": back_off.failures + 1})
-            yield SourceEvent("gap", first.start_s, {"lost_samples": first.gap_before, "reason": "reconnect"})
+            if first.gap_before:
+                yield self._gap(first)
             return blocks
 
     def _try(self, connect: Connect, rescan: bool) -> list[SampleBlock] | None:
@@ -204,6 +208,10 @@ class Acquisition:
 
     def _event(self, event: str, detail: Mapping[str, str | int] | None = None) -> SourceEvent:
         return SourceEvent(event, self._timeline.end_s, dict(detail or {}))
+
+    @staticmethod
+    def _gap(block: SampleBlock) -> SourceEvent:
+        return SourceEvent("gap", block.start_s, {"lost_samples": block.gap_before, "reason": "reconnect"})
 
     @property
     def _name(self) -> str:

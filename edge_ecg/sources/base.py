@@ -21,6 +21,9 @@ class Source(Protocol):
     Iterating blocks until something arrives; it ends when the source has no more to give and raises
     ``DeviceError`` or ``DataError`` when it fails. ``close`` may be called at any time, twice, and from
     another thread; iteration then ends.
+
+    A source of a device may have ``counters``, a mapping of what was thrown away on the way, by kind, and how
+    often the device came back; the end record carries it.
     """
 
     @property

@@ -54,6 +54,8 @@ class SessionSource:
     wait:
         Lets seconds pass between two tries, at most until ``close``; None waits for them. (A virtual device
         at full speed lets its own time pass.)
+    speed:
+        Seconds of the transports' clock in one of waiting: a virtual device may live faster than its host.
 
     Raises
     ------
@@ -72,10 +74,12 @@ class SessionSource:
         kind_prefix: str = "",
         connect: Connect | None = None,
         wait: Callable[[float], object] | None = None,
+        speed: float = 1.0,
     ) -> None:
         self._closing = threading.Event()
         self._queue = BlockQueue()
         self._opened: Future[SourceInfo] = Future()
+        self._stopped = threading.Event()
         self._acquisition = Acquisition(
             address,
             transport,
@@ -83,7 +87,7 @@ class SessionSource:
             clock=clock,
             kind_prefix=kind_prefix,
             connect=connect,
-            wait=self._closing.wait if wait is None else wait,
+            wait=wait or (lambda seconds: self._closing.wait(seconds / speed)),
             closing=self._closing,
         )
         self._reader: threading.Thread | None = None
@@ -121,9 +125,10 @@ class SessionSource:
         if self._reader is None:
             self._acquisition.shut()
         elif self._reader is not threading.current_thread():
-            self._reader.join(_CLOSE_S)
-            if self._reader.is_alive():
+            # An event, not join(): a join that Ctrl-C interrupts takes the thread for ended (CPython 3.11).
+            if not self._stopped.wait(_CLOSE_S):
                 return
+            self._reader.join()
         atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
@@ -151,6 +156,8 @@ class SessionSource:
                 self._opened.set_exception(error)
         else:
             self._queue.end()
+        finally:
+            self._stopped.set()
 
     def _wait_until_open(self) -> SourceInfo:
         while True:

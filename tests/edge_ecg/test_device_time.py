@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import edge_ecg
@@ -107,6 +110,60 @@ def test_a_recording_played_from_its_middle_begins_at_zero(
     assert blocks[0].first_sample == 0
     assert blocks[0].start_s == 0.0
     assert blocks[-1].end_s == pytest.approx(30.0 - 1300 / REAL_HZ, abs=2 / FS_HZ)
+
+
+@st.composite
+def timed_streams(draw: st.DrawFn) -> list[SampleBlock]:
+    """Blocks with gaps, times that rise unevenly from 0, and accelerations that are not always known."""
+    blocks, number, at_s = [], 0, 0.0
+    accelerated = draw(st.booleans())
+    value = st.floats(-500, 500)
+    for _ in range(draw(st.integers(1, 6))):
+        n = draw(st.integers(1, 15))
+        lost = draw(st.integers(0, 3)) if blocks else 0
+        number += lost
+        steps = draw(st.lists(st.floats(1e-3, 1.0), min_size=n, max_size=n))
+        t = at_s + np.cumsum([0.0, *steps[1:]])
+        g = st.one_of(st.floats(-16, 16), st.just(np.nan))
+        blocks.append(
+            SampleBlock(
+                np.array(draw(st.lists(value, min_size=n, max_size=n))),
+                FS_HZ,
+                number,
+                lost,
+                time_s=t,
+                acceleration_g=np.array(draw(st.lists(g, min_size=3 * n, max_size=3 * n))).reshape(n, 3)
+                if accelerated
+                else None,
+            )
+        )
+        number += n
+        at_s = float(t[-1]) + steps[0]
+    return blocks
+
+
+@given(timed_streams())
+@settings(max_examples=40, deadline=None)
+def test_any_stream_with_times_comes_back_bit_for_bit(stream: list[SampleBlock]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kept.csv"
+        with Recorder(path) as recorder:
+            recorder.begin(edge_ecg.SourceInfo("x:", "x", FS_HZ))
+            for block in stream:
+                recorder.write(block)
+        with open_source(Address("file", str(path), {"speed": "max"})) as source:
+            found = [item for item in source if isinstance(item, SampleBlock)]
+    for name in ("ecg_mv", "time_s", "acceleration_g"):
+        parts = [[getattr(block, name) for block in blocks] for blocks in (found, stream)]
+        if parts[1][0] is None:
+            assert all(part is None for part in parts[0])
+        else:
+            np.testing.assert_array_equal(*map(np.concatenate, parts))
+    numbers = [
+        np.concatenate([np.arange(b.first_sample, b.first_sample + len(b)) for b in blocks])
+        for blocks in (found, stream)
+    ]
+    np.testing.assert_array_equal(*numbers)
 
 
 def test_marks_and_times_count_from_the_first_sample_that_the_file_holds(

@@ -144,6 +144,14 @@ def test_recording_only_says_so() -> None:
     assert lines(start) == ["shimmer3 at /dev/rfcomm0, 512 Hz, recording only"]
 
 
+@pytest.mark.parametrize(
+    ("times", "words"), [(0, ""), (1, ", connected again 1 time"), (3, ", connected again 3 times")]
+)
+def test_the_summary_says_how_often_the_device_came_back(times: int, words: str) -> None:
+    end = replace(END, counters={"reconnects": times})
+    assert lines(end) == [f"50 decisions, 10 withheld, 37 samples lost{words}; ended: duration."]
+
+
 def test_losses_of_late_are_shown_while_there_are_any() -> None:
     record = replace(window(1, 0.17), lost_samples=5, lost_60s=40, lost_session=112)
     assert lines(record) == [

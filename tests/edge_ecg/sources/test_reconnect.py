@@ -19,12 +19,13 @@ from edge_ecg.session import Session
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.reconnect import LONGEST_DELAY_S, SILENCE_S, BackOff, wants_reconnect
 from edge_ecg.sources.session_source import SessionSource
+from edge_ecg.sources.transport import TransportEndedError
 from edge_ecg_bridge.emulators import Shimmer3Emulator, TextEmulator
 from edge_ecg_bridge.shimmer3 import Settings, ShimmerSession
 from edge_ecg_bridge.synthetic import SyntheticEcg
 from edge_ecg_bridge.text import TextSession
 
-from .lost_links import Link
+from .lost_links import Link, LinkTransport
 
 ECG = SyntheticEcg(seed=7)
 FS_HZ = 256.0
@@ -268,6 +269,42 @@ def test_a_session_goes_on_through_interruptions_and_accounts_for_them() -> None
     assert 28.0 < end.lost_samples / FS_HZ < 45.0
     assert end.counters["reconnects"] == 3
     assert end.counters["samples_dropped"] == 0
+
+
+def test_a_device_that_was_lost_before_its_first_sample_begins_without_a_gap() -> None:
+    link = shimmer_link()
+    begun = ShimmerSession._begin_stream
+
+    class Mute(ShimmerSession):
+        def _begin_stream(self, *args: Any) -> None:
+            begun(self, *args)
+            link.silent.append((link.now_s, link.now_s + 5.0))
+
+    sessions = itertools.chain([Mute], itertools.repeat(ShimmerSession))
+    link.make_session = lambda: next(sessions)(Settings(fs_hz=FS_HZ))
+    with opened(link) as source:
+        items = read(source, 5.0)
+    assert events(items) == ["connected", "lost", "reconnected"]
+    assert blocks(items)[0].first_sample == 0
+    assert_accounted(items)
+
+
+def test_a_recording_that_is_over_meanwhile_ends_the_stream() -> None:
+    link = shimmer_link(away=[(10.0, 12.0)])
+    transport = link.transport
+
+    class Over(LinkTransport):
+        def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
+            raise TransportEndedError("the recording is over")
+
+    first, session = transport(), link.make_session()
+    link.transport = lambda: Over(link)  # type: ignore[method-assign]
+    source = SessionSource(
+        ADDRESS, first, session, clock=link.clock, connect=link.connect, wait=link.pass_time
+    )
+    with source:
+        assert events(list(source))[-1] == "ended"
+    assert link.open_transports == 0
 
 
 def test_the_option_of_an_address() -> None:
