@@ -33,7 +33,7 @@ from edge_ecg_bridge.synthetic import SyntheticEcg
 from edge_ecg_bridge.text import TextSession, TextSettings
 
 _PACKAGE = "edge_ecg_bridge"
-_MAX_INPUT = 1000
+_MAX_INPUT = 500
 _STEPS_S = (0.001, 0.02, 0.3, 1.0)
 _MAX_HELD_BYTES = 64 * 1024
 _TRACED_EVERY = 25
