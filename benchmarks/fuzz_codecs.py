@@ -3,8 +3,8 @@
     python benchmarks/fuzz_codecs.py [--inputs 1000000] [--only NAME] [--seed 0] [--atheris SECONDS]
 
 An input is a row of pieces: a byte of length, a byte that says how much time passes before, and the bytes
-that the device says then. Inputs are mutated from what virtual devices say, and kept for further mutation when
-they reach a line of a codec that no input reached before (sys.monitoring on Python 3.12 and later, else
+that the device says then. Inputs are mutated from what virtual devices say, and kept for further mutation
+when they reach a line of a codec that no input reached before (sys.monitoring on Python 3.12 and later, else
 sys.settrace on a part of the inputs). With ``--atheris`` each codec is fuzzed by Atheris (libFuzzer on
 instrumented bytecode; pip install atheris) for so many seconds instead. A new codec joins by its line in
 ``TARGETS``.
@@ -33,7 +33,7 @@ from edge_ecg_bridge.synthetic import SyntheticEcg
 from edge_ecg_bridge.text import TextSession, TextSettings
 
 _PACKAGE = "edge_ecg_bridge"
-_MAX_INPUT = 1000
+_MAX_INPUT = 500
 _STEPS_S = (0.001, 0.02, 0.3, 1.0)
 _MAX_HELD_BYTES = 64 * 1024
 _TRACED_EVERY = 25

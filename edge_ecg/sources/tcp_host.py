@@ -49,6 +49,7 @@ class TcpHost(DeviceHost):
         self._listener: socket.socket | None = None
         self._client: socket.socket | None = None
         self._waiting = b""
+        self._left = False
         self._plug_in()
 
     def close(self) -> None:
@@ -81,6 +82,9 @@ class TcpHost(DeviceHost):
         self._waiting = b""
 
     def _host_is_there(self) -> bool:
+        if self._left:  # told once, before the next one is let in
+            self._left = False
+            return False
         if self._client is None and self._listener is not None:
             with suppress(BlockingIOError):
                 self._client, _ = self._listener.accept()
@@ -88,6 +92,8 @@ class TcpHost(DeviceHost):
                 self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         elif self._client is not None and not self._waiting:
             self._waiting = self._read()
+        if self._client is None:
+            self._left = False
         return self._client is not None
 
     def _read(self) -> bytes:
@@ -103,6 +109,7 @@ class TcpHost(DeviceHost):
         if not data:
             self._client.close()
             self._client = None
+            self._left = True
         return data
 
     def _receive(self, timeout_s: float) -> bytes:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from edge_ecg_bridge.shimmer3 import commands, dock
 from edge_ecg_bridge.shimmer3.crc import crc16, crc16_rows, intact, seal
 from edge_ecg_bridge.shimmer3.exg import ecg_registers
+from edge_ecg_bridge.shimmer3.wire import LN_ACCEL_SENSORS, WR_ACCEL_SENSORS
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,14 @@ from edge_ecg_bridge.shimmer3.exg import ecg_registers
         (commands.inquiry(), "01"),
         (commands.get_rate(), "03"),
         (commands.set_rate(128), "05 80 00"),
+        (commands.set_sensors(LN_ACCEL_SENSORS), "08 98 00 00"),
+        (commands.set_sensors(WR_ACCEL_SENSORS), "08 18 10 00"),
+        (commands.get_calibration(), "2C"),
+        (commands.get_serial(), "3E"),
+        (commands.get_name(), "7B"),
+        (commands.get_clock(), "91"),
+        (commands.set_clock(1_790_000_000.0), "8F 00 00 C0 9D 58 35 00 00"),
+        (commands.get_battery(), "95"),
         (commands.set_rate(262), "05 06 01"),
         (commands.start_streaming(), "07"),
         (commands.set_sensors(), "08 18 00 00"),
@@ -101,3 +110,9 @@ def test_crc_finds_every_flipped_bit_and_rows_agree(data: bytes, bit: int) -> No
     flipped = bytearray(data)
     flipped[bit // 8] ^= 1 << bit % 8
     assert not intact(bytes(flipped) + crc16(data).to_bytes(2, "little"), 2)
+
+
+@given(rows=st.lists(st.binary(min_size=7, max_size=7), max_size=5), size=st.integers(0, 7))
+def test_crc_of_many_rows_is_the_crc_of_each(rows: list[bytes], size: int) -> None:
+    table = np.frombuffer(b"".join(row[:size] for row in rows), dtype=np.uint8).reshape(len(rows), size)
+    assert crc16_rows(table).tolist() == [crc16(row[:size]) for row in rows]

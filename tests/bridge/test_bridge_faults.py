@@ -151,6 +151,14 @@ def test_duplicate_reorder_and_time_back() -> None:
     assert harmed(device) == []
 
 
+def test_one_fault_several_times() -> None:
+    pieces, device = listen("half-packet@5,half-packet@9,unplug@12:1,unplug@15:1")
+    assert packets(pieces) == [n for n in range(200) if n not in {50, 90, *range(120, 130), *range(150, 160)}]
+    assert device.truth.strikes == {"half-packet": 2, "unplug": 2}
+    arguments = device_arguments(Shimmer3Emulator, parse_faults("lead-off@3:1,lead-off@8:1"), None)
+    assert [arguments["electrode_off"](t_s) for t_s in (3.5, 5.0, 8.5)] == [True, False, True]
+
+
 def test_stall_and_burst() -> None:
     pieces, device = listen("stall@5:2")
     assert packets(pieces) == [*range(50), *range(70, 200)]

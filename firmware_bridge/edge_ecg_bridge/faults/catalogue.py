@@ -117,10 +117,10 @@ class PlannedFault:
     def until_s(self, t_s: float) -> float:
         """Return when the stroke that began last ends or ended; minus infinity before the first."""
         count = self.strikes(t_s)
-        return self.at_s + (count - 1) * self.every_s + self.seconds if count > 1 else self._first_end(count)
-
-    def _first_end(self, count: int) -> float:
-        return self.at_s + self.seconds if count else -math.inf
+        if not count:
+            return -math.inf
+        since_first_s = (count - 1) * self.every_s if count > 1 else 0.0
+        return self.at_s + since_first_s + self.seconds
 
 
 def parse_faults(text: str) -> tuple[PlannedFault, ...]:

@@ -26,21 +26,22 @@ def device_arguments(
 
     """
     known = set(inspect.signature(emulator).parameters)
+    by_name = {
+        name: [plan for plan in faults if plan.name == name] for name in {plan.name for plan in faults}
+    }
     arguments: dict[str, Any] = {}
-    for plan in faults:
-        match plan.name:
-            case "time-wrap":
-                if counter_before is None or "counter" not in known:
-                    raise ValueError("This device has no counter that wraps.")
-                arguments["counter"] = counter_before(plan.at_s)
-            case "rate-off":
-                arguments["rate_error"] = RATE_ERROR
-            case "already-streaming":
-                arguments["already_streaming"] = True
-            case "lead-off" if "electrode_off" in known:
-                arguments["electrode_off"] = plan.active
-            case "motion" if "motion" in known:
-                arguments["motion"] = Shaken(plan)
+    if "time-wrap" in by_name:
+        if counter_before is None or "counter" not in known:
+            raise ValueError("This device has no counter that wraps.")
+        arguments["counter"] = counter_before(by_name["time-wrap"][0].at_s)
+    if "rate-off" in by_name:
+        arguments["rate_error"] = RATE_ERROR
+    if "already-streaming" in by_name:
+        arguments["already_streaming"] = True
+    if "lead-off" in by_name and "electrode_off" in known:
+        arguments["electrode_off"] = lambda t_s: any(plan.active(t_s) for plan in by_name["lead-off"])
+    if "motion" in by_name and "motion" in known:
+        arguments["motion"] = Shaken(by_name["motion"])
     missing = sorted(set(arguments) - known)
     if missing:
         raise ValueError(f"This device cannot have that fault: its emulator knows no {', '.join(missing)}.")

@@ -57,19 +57,21 @@ class FaultyEmulator:
     def __init__(self, emulator: Emulator, faults: Sequence[PlannedFault], *, seed: int = 0) -> None:
         self.device = emulator
         self.truth = Truth()
-        planned = {plan.name: plan for plan in by_layer(faults, Layer.LINK, Layer.RADIO)}
-        rng = np.random.default_rng((seed, 0xFA17))
+        planned = by_layer(faults, Layer.LINK, Layer.RADIO)
+        self._rng = np.random.default_rng((seed, 0xFA17))
         self._stages: list[Stage] = [
-            cast(Stage, STAGES[name](planned[name], self.truth, rng)) for name in STAGES if name in planned
+            cast(Stage, make(plan, self.truth, self._rng))
+            for name, make in STAGES.items()
+            for plan in planned
+            if plan.name == name
         ]
-        self._away = [plan for plan in planned.values() if plan.name in _AWAY]
-        self._trickle = planned.get("trickle")
-        self._rng = rng
+        self._away = [plan for plan in planned if plan.name in _AWAY]
+        self._strikes = [0] * len(self._away)
+        self._trickles = any(plan.name == "trickle" for plan in planned)
         self._pieces = b""
         self._begin_s: float | None = None
         self._streams = getattr(emulator, "streams", 0)
         self._fetched_s = 0.0
-        self._strikes = {plan.name: 0 for plan in self._away}
 
     # -- the link --------------------------------------------------------------------------------------
 
@@ -84,10 +86,10 @@ class FaultyEmulator:
     def _watch_link(self, now_s: float) -> bool:
         """Notice that the link went or came back, also while nobody looked; return whether it is up."""
         t_s = now_s - (self._begin_s or 0.0)
-        for plan in self._away if self._begin_s is not None else []:
+        for number, plan in enumerate(self._away if self._begin_s is not None else []):
             begun = plan.strikes(t_s)
-            if begun > self._strikes[plan.name]:
-                self._strikes[plan.name] = begun
+            if begun > self._strikes[number]:
+                self._strikes[number] = begun
                 self.truth.strike(plan.name)
                 until_s = plan.until_s(t_s)
                 self.truth.away.append((until_s - plan.seconds, until_s))
@@ -132,7 +134,7 @@ class FaultyEmulator:
     def bytes_to_send(self, now_s: float) -> bytes:
         """Return what has arrived up to now."""
         data = joined(self._pass(now_s))
-        if self._trickle is None:
+        if not self._trickles:
             return data
         self._pieces += data
         size = int(self._rng.integers(1, _PIECE_BYTES + 1))
@@ -141,7 +143,7 @@ class FaultyEmulator:
 
     def units(self, now_s: float) -> list[Unit]:
         """Return the same, packet by packet."""
-        if self._trickle is None:
+        if not self._trickles:
             return self._pass(now_s)
         data = self.bytes_to_send(now_s)
         return [Unit(data)] if data else []
@@ -152,7 +154,7 @@ class FaultyEmulator:
         streams = getattr(self.device, "streams", 0)
         if streams != self._streams:
             self._streams = streams
-            fresh = self._new_stream(fresh)
+            self._new_stream()
         # What is fetched at once was sent bit by bit since the last time.
         since_s, self._fetched_s = min(self._fetched_s, now_s), now_s
         step_s = (now_s - since_s) / max(len(fresh), 1)
@@ -165,12 +167,11 @@ class FaultyEmulator:
             parcels = stage.push(parcels, t_s)
         return [Unit(parcel.data, parcel.samples) for parcel in parcels]
 
-    def _new_stream(self, fresh: list[Unit]) -> list[Unit]:
+    def _new_stream(self) -> None:
         """Begin to count anew; what was held back belongs to the stream before."""
         for stage in self._stages:
             stage.clear()
         self.truth.new_stream()
-        return fresh
 
     def _number(self, unit: Unit, sent_s: float) -> Parcel:
         if unit.samples and self._begin_s is None:

@@ -33,15 +33,15 @@ class FaultySignal:
 
     def __call__(self, fs_hz: float) -> Iterator[FloatArray]:
         """Yield the signal in millivolts, harmed where it is their time."""
-        rngs = {plan.name: np.random.default_rng((self._seed, i)) for i, plan in enumerate(self._faults)}
+        rngs = [np.random.default_rng((self._seed, number)) for number in range(len(self._faults))]
         done = 0
         for chunk in self._signal(fs_hz):
             t_s = (done + np.arange(len(chunk))) / fs_hz
             done += len(chunk)
-            for plan in self._faults:
+            for plan, rng in zip(self._faults, rngs, strict=True):
                 on = active(plan, t_s)
                 if plan.name == "motion":  # drawn all the time, so that chunks do not matter
-                    chunk = np.where(on, chunk + _movement(t_s, rngs[plan.name]), chunk)
+                    chunk = np.where(on, chunk + _movement(t_s, rng), chunk)
                 elif on.any():
                     chunk = np.where(on, _HARM[plan.name](chunk, t_s), chunk)
             yield chunk
@@ -85,12 +85,13 @@ def _movement(t_s: FloatArray, rng: np.random.Generator) -> FloatArray:
 class Shaken:
     """What an accelerometer feels when its wearer moves at the times of the fault ``motion``."""
 
-    def __init__(self, plan: PlannedFault, still: Motion = at_rest) -> None:
-        self._plan = plan
+    def __init__(self, plans: Sequence[PlannedFault], still: Motion = at_rest) -> None:
+        self._plans = plans
         self._still = still
 
     def __call__(self, t_s: FloatArray) -> FloatArray:
         """Return the acceleration, (n, 3) in g."""
         shaking = np.stack([np.sin(2 * np.pi * hz * t_s) for hz in _SHAKE_HZ], axis=1) * _SHAKE_G
-        felt: FloatArray = self._still(t_s) + np.where(active(self._plan, t_s)[:, None], shaking, 0.0)
+        moving = np.any([active(plan, t_s) for plan in self._plans], axis=0)
+        felt: FloatArray = self._still(t_s) + np.where(moving[:, None], shaking, 0.0)
         return felt

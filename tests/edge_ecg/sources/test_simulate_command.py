@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -217,3 +219,35 @@ def test_a_host_that_stops_reading_has_lost_the_link(serve: Callable) -> None:
         assert not device.streaming
     finally:
         os.close(fd)
+
+
+def test_a_tcp_client_that_goes_is_noticed_before_the_next_one_comes() -> None:
+    """Also when the next one is waiting already: the device must not go on with a stream for the first."""
+
+    class Counting(SilentEmulator):
+        lost = 0
+
+        def link_lost(self) -> None:
+            self.lost += 1
+
+    device, told = Counting(), []
+    host = TcpHost(device, on_change=told.append)
+    thread = threading.Thread(target=host.serve)
+    thread.start()
+    try:
+        address = ("127.0.0.1", int(host.port.rpartition(":")[2]))
+        first = socket.create_connection(address)
+        second = socket.create_connection(address)
+        end = time.monotonic() + 10.0
+        while not told and time.monotonic() < end:
+            os.sched_yield()
+        first.close()
+        while len(told) < 3 and time.monotonic() < end:
+            os.sched_yield()
+        assert told == ["opened", "closed", "opened"]
+        assert device.lost == 1
+        second.close()
+    finally:
+        host.stop()
+        thread.join(10.0)
+        host.close()
