@@ -189,8 +189,7 @@ class Placer(Generic[Load]):
         if self._modulus == 1:
             return run.missing
         lost = (run.counter - self._expected) % self._modulus
-        if lost == 0 and run.missing:
-            lost = self._modulus
+        lost += -(min(lost - run.missing, 0) // self._modulus) * self._modulus
         tells_back = self._modulus >= _SURE_RANGE_S * self._fs_hz and lost >= 0.75 * self._modulus
         return None if tells_back and not self._is_credible(lost, room) else lost
 

@@ -107,6 +107,12 @@ def test_channel_and_gain(
     assert np.abs(error).max() <= COUNT_MV * 24 / gain / 2 * 1.001
 
 
+@pytest.mark.parametrize("wrong", [{"channel": 0}, {"channel": 9}, {"gain": 3}])
+def test_settings_that_make_no_sense(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        CytonSettings(**wrong)
+
+
 def test_daisy_is_taken_off(talk: Callable, ecg: object) -> None:
     board = CytonEmulator(ecg, daisy=True)
     said = talk(CytonSession(), board, until_s=3.0)
