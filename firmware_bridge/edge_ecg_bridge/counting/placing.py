@@ -16,6 +16,7 @@ HOLD_S = 0.5
 PAUSE_S = 0.1
 _LONELY_HOLD_S = 2.0
 _LONGEST_HOLD_S = 10.0
+_MOST_HELD = 2000
 _MARGIN_S = 0.1
 _DRAINING_S = 0.05
 _SURE_RANGE_S = 0.5
@@ -136,6 +137,8 @@ class Placer(Generic[Load]):
     def release(self, now_s: float) -> list[Placed[Load]]:
         """Return what was held, when time has told how much was lost."""
         held_s = now_s - self._held_since_s
+        if len(self._held) > _MOST_HELD:
+            return self.flush()
         if not self._held or held_s < HOLD_S:
             return []
         if self._lags[-1][0] - self._lags[0][0] < _STEADY_S and held_s < _LONELY_HOLD_S:

@@ -325,6 +325,26 @@ def test_a_dongle_without_its_board(talk: Callable, ecg: object) -> None:
         talk(CytonSession(), CytonEmulator(ecg, board_on=False))
 
 
+def test_a_board_that_is_heard_at_the_second_try(talk: Callable, ecg: object) -> None:
+    session, board = CytonSession(CytonSettings(stamps=True)), CytonEmulator(ecg, board_on=False)
+    said = talk(session, board, until_s=0.5)
+    board.board_on = True
+    talk(session, board, until_s=4.0, result=said)
+    assert said.ready is not None
+
+
+def test_a_greeting_too_many_is_passed_over() -> None:
+    """A board that is switched on at that moment says it by itself, and once more when it is asked."""
+    greeting = b"OpenBCI V3 8-16 channel ADS1299 Firmware: v3.1.2 $$$"
+    session = CytonSession(CytonSettings(stamps=True))
+    session.start(0.0)
+    session.on_time(0.3)
+    session.receive(greeting, 0.4)
+    session.receive(greeting, 0.5)
+    session.receive(b"Time stamp ON$$$", 0.6)
+    assert session.bytes_to_send() == b"sv<b"
+
+
 def test_a_board_that_goes_off(talk: Callable, ecg: object) -> None:
     session, board = CytonSession(), CytonEmulator(ecg)
     said = talk(session, board, until_s=5.0)
