@@ -166,8 +166,7 @@ class BitalinoSession:
 
     def _place(self, found: list[Found], now_s: float) -> None:
         runs = [
-            Run(int(some.rows[0, -1] >> 4), len(some.rows), some.rows, missing=int(some.refused))
-            for some in found
+            Run(int(some.rows[0, -1] >> 4), len(some.rows), some.rows, missing=some.refused) for some in found
         ]
         self._deliver(self._placer.place(runs, now_s))
 

@@ -105,7 +105,7 @@ class BitalinoFramer(CountedFramer):
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(frame_size(channels), SEQUENCE_RANGE, lock_rows=4, strict=True)
+        super().__init__(frame_size(channels), SEQUENCE_RANGE, lock_rows=5, strict=True)
 
     def _well_formed(self, rows: ByteArray) -> BoolArray:
         well: BoolArray = crc(rows) == rows[:, -1] & 0x0F

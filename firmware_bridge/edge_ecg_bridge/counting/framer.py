@@ -29,12 +29,12 @@ class Found:
     rows:
         (k, size) bytes; numbers rise by one.
     refused:
-        Whether a whole packet immediately before was refused, being the first behind a hole.
+        Packets immediately before that were refused, being the first ones behind a hole.
 
     """
 
     rows: ByteArray
-    refused: bool = False
+    refused: int = 0
 
 
 class CountedFramer(ABC):
@@ -49,9 +49,9 @@ class CountedFramer(ABC):
     lock_rows:
         Packets in a row, each one number on, that are needed to find the stream again.
     strict:
-        Whether the first packet behind a hole is refused: its head may be from before the hole and its tail,
-        with counter and check, from behind it, and a weak check does not tell. Also a packet then needs two
-        followers instead of one.
+        For weak checks. The first packet behind a hole is refused: its head may be from before the hole,
+        its tail, with counter and check, from behind it; so is the second where the stream was searched
+        for. And a packet needs two followers.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class CountedFramer(ABC):
         self._aligned = True
         self._last: int | None = None  # number of the last packet at this alignment
         self._last_packet = b""
-        self._refused = False
+        self._refused = 0
 
     @abstractmethod
     def _well_formed(self, rows: ByteArray) -> BoolArray:
@@ -143,7 +143,7 @@ class CountedFramer(ABC):
             self._keep(rows[:1], taken)
         else:
             self.packets_rejected += 1
-            self._refused = self._refused or (bool(well[0]) and not follows)
+            self._refused += bool(well[0]) and not follows
             self._skip(self._size)
             self._last = int(numbers[0]) if well[0] else (before + 1) % self._modulus
         return True
@@ -162,7 +162,7 @@ class CountedFramer(ABC):
 
     def _keep(self, rows: ByteArray, taken: list[Found]) -> None:
         taken.append(Found(rows, self._refused))
-        self._refused = False
+        self._refused = 0
         self._last = int(self._numbers(rows[-1:])[0])
         self._last_packet = bytes(rows[-1])
         del self._buffer[: len(rows) * self._size]
@@ -193,8 +193,9 @@ class CountedFramer(ABC):
         self._aligned = True
         self._last = None
         if self._strict:
-            self.packets_rejected += 1
-            self._refused = True
-            self._last = int(numbers[at])
-            self._skip(size)
+            # Noise that looks like a packet, and a packet with a head of noise, may both be counted in.
+            self.packets_rejected += 2
+            self._refused = 2
+            self._last = int(numbers[at + size])
+            self._skip(2 * size)
         return True

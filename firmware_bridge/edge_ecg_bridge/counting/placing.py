@@ -16,6 +16,7 @@ HOLD_S = 0.5
 PAUSE_S = 0.1
 _LONELY_HOLD_S = 2.0
 _LONGEST_HOLD_S = 10.0
+_MOST_HELD = 2000
 _MARGIN_S = 0.1
 _DRAINING_S = 0.05
 _SURE_RANGE_S = 0.5
@@ -136,6 +137,8 @@ class Placer(Generic[Load]):
     def release(self, now_s: float) -> list[Placed[Load]]:
         """Return what was held, when time has told how much was lost."""
         held_s = now_s - self._held_since_s
+        if len(self._held) > _MOST_HELD:
+            return self.flush()
         if not self._held or held_s < HOLD_S:
             return []
         if self._lags[-1][0] - self._lags[0][0] < _STEADY_S and held_s < _LONELY_HOLD_S:
@@ -189,8 +192,7 @@ class Placer(Generic[Load]):
         if self._modulus == 1:
             return run.missing
         lost = (run.counter - self._expected) % self._modulus
-        if lost == 0 and run.missing:
-            lost = self._modulus
+        lost += -(min(lost - run.missing, 0) // self._modulus) * self._modulus
         tells_back = self._modulus >= _SURE_RANGE_S * self._fs_hz and lost >= 0.75 * self._modulus
         return None if tells_back and not self._is_credible(lost, room) else lost
 

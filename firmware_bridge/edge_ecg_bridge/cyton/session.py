@@ -19,6 +19,7 @@ _QUIET_TRIES = 3
 _NO_FOLLOWER_S = 0.1
 _STOP_S = 1.0
 _RADIO_LOST_S = 1.0
+_RADIO_RETRY_S = 0.5
 _CLOCK_RESET = 125  # packets
 _STAMP_ERROR_S = 0.1
 _SEEN_BYTES = 512
@@ -109,10 +110,8 @@ class CytonSession:
         self._seen += data
         if self._step is not None and wire.END in self._seen:
             answer, _, rest = bytes(self._seen).partition(wire.END)
-            if wire.RADIO_FAILURE in answer:
-                raise radio_failure()
             self._seen = bytearray(rest)
-            self._advance(answer, now_s)
+            self._take_answer(self._step, answer, now_s)
         elif len(self._seen) > 8 * _SEEN_BYTES:
             del self._seen[:-_SEEN_BYTES]
 
@@ -155,8 +154,6 @@ class CytonSession:
 
     def _wait_until_quiet(self, now_s: float) -> None:
         if now_s - self._heard_s >= _QUIET_S:
-            if wire.RADIO_FAILURE in self._seen:
-                raise radio_failure()
             self._step = next(self._dialogue)
             self._tries = 0
             self._ask(self._step, now_s)
@@ -172,6 +169,15 @@ class CytonSession:
         self._tries += 1
         self._out += step.command
         self._asked_s = now_s
+
+    def _take_answer(self, step: Ask, answer: bytes, now_s: float) -> None:
+        if wire.RADIO_FAILURE in answer:
+            if self._tries >= step.tries:
+                raise radio_failure()
+            # A board that has just been switched on may not be heard at once.
+            self._asked_s = now_s - step.timeout_s + _RADIO_RETRY_S
+        elif step.command == wire.RESET or wire.parse_greeting(answer) is None:
+            self._advance(answer, now_s)
 
     def _advance(self, answer: bytes | None, now_s: float) -> None:
         try:
@@ -210,9 +216,8 @@ class CytonSession:
                 lost = (number - self._number - 1) % wire.NUMBER_RANGE
                 about = step_ms * 1e-3 * self._board_clock.rate_hz - 1.0
                 lost += max(round((about - lost) / wire.NUMBER_RANGE), 0) * wire.NUMBER_RANGE
-            elif (
-                self._back < _CLOCK_RESET
-            ):  # a packet out of order, or a damaged stamp: the numbers will tell
+            elif self._back < _CLOCK_RESET:
+                # Packets out of order, or damaged stamps: the numbers will tell.
                 self._back += len(rows)
                 return Run(number, len(rows), rows)
         self._back = 0

@@ -28,12 +28,23 @@ class CytonSettings:
     stamps:
         Whether packets carry the board's time, by which losses of any length are known.
 
+    Raises
+    ------
+    ValueError
+        When there is no such channel or gain. Channels 9 to 16, of a Daisy, come at 125 Hz and are not read.
+
     """
 
     channel: int = 1
     gain: int = 24
     differential: bool = False
     stamps: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.channel <= wire.CHANNELS:
+            raise ValueError("channel must be 1 to 8")
+        if self.gain not in wire.GAINS:
+            raise ValueError(f"gain must be one of {', '.join(map(str, wire.GAINS))}")
 
 
 @dataclass(frozen=True, slots=True)

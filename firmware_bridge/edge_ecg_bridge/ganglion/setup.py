@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..stream import BridgeError, show_bytes
+from . import wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,20 @@ class GanglionSettings:
     firmware:
         Its major version, when the board does not say it; None to ask.
 
+    Raises
+    ------
+    ValueError
+        When there is no such channel.
+
     """
 
     channel: int = 1
     accelerometer: bool | None = None
     firmware: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.channel <= wire.CHANNELS:
+            raise ValueError("channel must be 1 to 4")
 
 
 def no_version(text: bytes) -> BridgeError:

@@ -167,6 +167,17 @@ def test_pieces_do_not_matter(name: str, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
+def test_a_stream_while_time_stands_still_takes_no_memory(name: str) -> None:
+    """As after a pause of which nobody can say yet what it was."""
+    session, reads = streaming(name)
+    for _ in range(40):
+        for _, read in reads:
+            session.receive(read, reads[-1][0] + 2.0)
+        session.events()
+    assert len(session._placer._held) <= 2001
+
+
+@pytest.mark.parametrize("name", BOARDS)
 def test_endless_noise_takes_no_memory(name: str) -> None:
     rng = np.random.default_rng(0)
     session, reads = streaming(name)

@@ -107,6 +107,12 @@ def test_channel_and_gain(
     assert np.abs(error).max() <= COUNT_MV * 24 / gain / 2 * 1.001
 
 
+@pytest.mark.parametrize("wrong", [{"channel": 0}, {"channel": 9}, {"gain": 3}])
+def test_settings_that_make_no_sense(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        CytonSettings(**wrong)
+
+
 def test_daisy_is_taken_off(talk: Callable, ecg: object) -> None:
     board = CytonEmulator(ecg, daisy=True)
     said = talk(CytonSession(), board, until_s=3.0)
@@ -317,6 +323,26 @@ def test_a_dongle_without_its_board(talk: Callable, ecg: object) -> None:
         BridgeError, match=r"dongle answers, but the Cyton does not.*failed to poll.*Switch the Cyton"
     ):
         talk(CytonSession(), CytonEmulator(ecg, board_on=False))
+
+
+def test_a_board_that_is_heard_at_the_second_try(talk: Callable, ecg: object) -> None:
+    session, board = CytonSession(CytonSettings(stamps=True)), CytonEmulator(ecg, board_on=False)
+    said = talk(session, board, until_s=0.5)
+    board.board_on = True
+    talk(session, board, until_s=4.0, result=said)
+    assert said.ready is not None
+
+
+def test_a_greeting_too_many_is_passed_over() -> None:
+    """A board that is switched on at that moment says it by itself, and once more when it is asked."""
+    greeting = b"OpenBCI V3 8-16 channel ADS1299 Firmware: v3.1.2 $$$"
+    session = CytonSession(CytonSettings(stamps=True))
+    session.start(0.0)
+    session.on_time(0.3)
+    session.receive(greeting, 0.4)
+    session.receive(greeting, 0.5)
+    session.receive(b"Time stamp ON$$$", 0.6)
+    assert session.bytes_to_send() == b"sv<b"
 
 
 def test_a_board_that_goes_off(talk: Callable, ecg: object) -> None:

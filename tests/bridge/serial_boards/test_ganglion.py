@@ -214,6 +214,12 @@ def test_saturation(talk: Callable, ecg: object) -> None:
     assert np.flatnonzero(saturated).tolist() == list(range(400, 600))
 
 
+@pytest.mark.parametrize("channel", [0, 5])
+def test_a_channel_that_there_is_not(channel: int) -> None:
+    with pytest.raises(ValueError, match="channel must be 1 to 4"):
+        GanglionSettings(channel)
+
+
 def test_told_its_firmware_it_is_not_asked() -> None:
     session, now_s = GanglionSession(GanglionSettings(firmware=3)), 0.0
     session.start(0.0)

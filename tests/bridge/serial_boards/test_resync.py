@@ -84,7 +84,7 @@ def test_bitalino(channels: tuple[int, ...]) -> None:
         found = passes(bitalino.BitalinoFramer(len(channels)), data)
         assert [packet for packet in found if packet not in real] == []
         assert found[-1] == packets_end(data, len(packets[0]))
-        assert len(found) >= PACKETS - (whole_again - 10) - 3
+        assert len(found) >= PACKETS - (whole_again - 10) - 4
 
 
 def packets_end(data: bytes, size: int) -> bytes:
