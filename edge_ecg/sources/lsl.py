@@ -13,7 +13,8 @@ from typing import Any
 from ..errors import DeviceError, UsageError
 from .address import Address
 from .base import Clock
-from .lsl_link import UNIT_NAMES, FoundLsl, LslChannel, LslLink, channels_of, choose, load_pylsl, unit_in_mv
+from .lsl_channels import UNIT_NAMES, LslChannel, channels_of, unit_in_mv
+from .lsl_link import FoundLsl, LslLink, choose, load_pylsl
 from .lsl_session import MAX_FS_HZ, MIN_FS_HZ, LslSession, LslSettings
 from .session_source import SessionSource
 

@@ -28,20 +28,6 @@ _BUFFER_S = 60
 _CHUNK_SAMPLES = 2048
 _OPEN_S = 5.0
 _CORRECT_EVERY_S = 5.0
-_UNITS = {
-    "mv": 1.0,
-    "millivolt": 1.0,
-    "millivolts": 1.0,
-    "uv": 1e-3,
-    "µv": 1e-3,
-    "μv": 1e-3,
-    "microvolt": 1e-3,
-    "microvolts": 1e-3,
-    "v": 1e3,
-    "volt": 1e3,
-    "volts": 1e3,
-}
-UNIT_NAMES = ("uv", "mv", "v")
 LIBRARY_REMEDY = (
     "Install the liblsl package for this system from github.com/sccn/liblsl/releases "
     "(sudo apt install ./liblsl-*.deb), or set PYLSL_LIB to the path of liblsl.so"
@@ -145,33 +131,6 @@ def choose(found: Sequence[FoundLsl], wanted: str) -> int | None:
             remedy="Give one's source id.",
         )
     return fitting[0] if fitting else None
-
-
-def unit_in_mv(text: str) -> float | None:
-    """Return the millivolts of a unit's name; None when it is none of voltage."""
-    return _UNITS.get(text.strip().casefold())
-
-
-@dataclass(frozen=True, slots=True)
-class LslChannel:
-    """One channel as the stream describes it."""
-
-    index: int
-    label: str
-    unit: str
-    type: str
-
-
-def channels_of(info: Any) -> list[LslChannel]:
-    """Read ``desc/channels/channel`` of a stream's full description; a channel not described has no label."""
-    channels = []
-    node = info.desc().child("channels").child("channel")
-    for index in range(info.channel_count()):
-        described = not node.empty()
-        text = [node.child_value(name) if described else "" for name in ("label", "unit", "type")]
-        channels.append(LslChannel(index, *text))
-        node = node.next_sibling("channel") if described else node
-    return channels
 
 
 class LslLink:

@@ -13,7 +13,8 @@ import numpy as np
 
 from edge_ecg_bridge.stream import BridgeError, Detail, Event, FloatArray, Ready, Samples
 
-from .lsl_stamps import WARM_UP_S, StampedRun, StampTracker, measure_rate
+from .lsl_rate import WARM_UP_S, measure_rate
+from .lsl_stamps import StampedRun, StampTracker
 
 RECORD = np.dtype([("stamp_s", "<f8"), ("value", "<f8")])
 SILENCE_S = 5.0

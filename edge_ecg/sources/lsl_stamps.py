@@ -19,7 +19,8 @@ import numpy as np
 
 from edge_ecg_bridge.stream import FloatArray
 
-WARM_UP_S = 2.0
+from .lsl_rate import NEAR
+
 MEMORY_S = 20.0
 HOLD_S = 0.25
 # A program that stood still longer than this and then makes it good is told as a loss.
@@ -28,8 +29,6 @@ MAX_HOLD_S = 5.0
 _REMEMBERED_S = 5.0
 # More device time than host time can have passed between two samples only by so much of buffering.
 _BUFFERED_S = 10.0
-# Between the smallest loss, one sample, and none.
-_NEAR = 0.6
 _SIGMAS = 6.0
 _SIGMA_MEMORY_S = 5.0
 # The rate may wander so far from where it was at the start.
@@ -54,28 +53,6 @@ class _Held:
     stamps: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     began_s: float = 0.0
-
-
-def measure_rate(stamps: FloatArray) -> tuple[float, float, int]:
-    """Measure how fast a stream is by its first stamps, (n,) with n ≥ 4.
-
-    Returns
-    -------
-    period_s, scatter_s, left_out:
-        Seconds between samples, rms distance of the stamps from their line, and how many at the front must
-        be left out first (then the others are 0): where one step stands out, there was a loss, which would
-        spoil the line.
-
-    """
-    steps = np.diff(stamps)
-    odd = np.abs(steps - np.median(steps))
-    worst = int(np.argmax(odd))
-    if odd[worst] > max(_NEAR * float(np.median(steps)), 3.0 * float(np.sort(odd)[-3])):
-        return 0.0, 0.0, worst + 1
-    numbers = np.arange(len(stamps)) - (len(stamps) - 1) / 2
-    period_s = float(numbers @ (stamps - stamps.mean()) / (numbers @ numbers))
-    scatter = stamps - stamps.mean() - period_s * numbers
-    return period_s, float(np.sqrt(np.mean(scatter**2))), 0
 
 
 class StampTracker:
@@ -165,7 +142,7 @@ class StampTracker:
     # -- one sample ------------------------------------------------------------------------------------
 
     def _tolerance_s(self) -> float:
-        return max(_NEAR * self._period_s, _SIGMAS * math.sqrt(self._variance))
+        return max(NEAR * self._period_s, _SIGMAS * math.sqrt(self._variance))
 
     def _take(self, stamp: float, value: float, now_s: float) -> None:
         at_s = stamp + self._shift_s
@@ -259,7 +236,7 @@ class StampTracker:
         line = self._at_s + np.arange(1, len(stamps) + 1) * self._period_s
         order = np.argsort(stamps, kind="stable")
         # What jitters by more than a sample cannot be put in order by its stamps.
-        if np.abs(stamps[order] - line).max() > _NEAR * self._period_s:
+        if np.abs(stamps[order] - line).max() > NEAR * self._period_s:
             order = np.arange(len(stamps))
             self.counters["late_stamps"] += len(stamps) - 1
         for index in order.tolist():

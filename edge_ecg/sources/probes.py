@@ -28,7 +28,9 @@ from . import stream_patterns
 Recogniser = Callable[[bytes], bool]
 
 _ENOUGH_LINES = 5
-_SHIMMER_ANSWER = re.compile(rb"\xff\x25[\x03\x0a]", re.DOTALL)
+# Two answers (ACK, 25, hardware; perhaps a CRC) at the end of what was heard, with no more than a status
+# message or two around them: who was told to stop says nothing else.
+_SHIMMER_ANSWERS = re.compile(rb"\xff\x25[\x03\x0a].{0,16}\xff\x25[\x03\x0a].{0,16}\Z", re.DOTALL)
 _CYTON_ANSWER = re.compile(rb"OpenBCI V3[^$]{0,500}\$\$\$|v\d\.\d{1,2}\.\d{1,2}\$\$\$")
 _CYTON_ALONE = re.compile(rb"Failure: Communications timeout")
 _BITALINO_ANSWER = re.compile(rb"BITalino_v\d{1,2}\.\d")
@@ -78,7 +80,7 @@ def _text_lines(recent: bytes) -> bool:
 
 def _answered_twice(heard: bytes) -> bool:
     """Two answers to two questions: three bytes alone come by chance too often."""
-    return len(_SHIMMER_ANSWER.findall(heard)) >= 2
+    return _SHIMMER_ANSWERS.search(heard[-64:]) is not None
 
 
 def _dock_problem(heard: bytes) -> BridgeError:

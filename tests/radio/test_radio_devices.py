@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("edge_ecg.sources.virtual_radio")
-gatt_kinds = pytest.importorskip("edge_ecg_bridge.gatt_kinds")
 
 from edge_ecg.cli import devices, main
 from edge_ecg.discovery import find_bluetooth, guess_radio
 from edge_ecg_bridge.emulators import MovesenseEmulator, PolarEmulator
 from edge_ecg_bridge.synthetic import SyntheticEcg
 
+gatt_kinds = pytest.importorskip("edge_ecg_bridge.gatt_kinds")
 ECG = SyntheticEcg(seed=3)
 
 

@@ -23,7 +23,8 @@ from edge_ecg.sinks.lsl_outlet import LslOutlet
 from edge_ecg.sources import lsl_link, open_source
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.lsl import LslDoor, open_lsl
-from edge_ecg.sources.lsl_link import FoundLsl, choose, find_lsl, load_pylsl, unit_in_mv
+from edge_ecg.sources.lsl_channels import unit_in_mv
+from edge_ecg.sources.lsl_link import FoundLsl, choose, find_lsl, load_pylsl
 from edge_ecg.sources.lsl_session import LslSession, LslSettings, pack
 from edge_ecg.sources.session_source import SessionSource
 from edge_ecg_bridge.stream import BridgeError, Event, Ready, Samples

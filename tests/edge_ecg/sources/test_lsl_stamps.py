@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_ecg.sources.lsl_stamps import StampedRun, StampTracker, measure_rate
+from edge_ecg.sources.lsl_rate import measure_rate
+from edge_ecg.sources.lsl_stamps import StampedRun, StampTracker
 
 WARM = 600
 

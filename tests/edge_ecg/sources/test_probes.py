@@ -278,6 +278,19 @@ def test_a_noisy_line_is_told_as_unknown_in_time(seed: int, per_s: float) -> Non
     assert line.now_s <= LIMIT_S
 
 
+def test_a_line_that_echoes_what_it_is_sent_is_nothing() -> None:
+    """A plug that joins both wires, a modem, a console: our own questions are no answers."""
+    with pytest.raises(BridgeError, match="no device that edge-ecg knows"):
+        found_on(Line(answer=bytes))
+
+
+@pytest.mark.parametrize("baud", [9600, 115200])
+def test_a_gps_receiver_is_nothing(baud: int) -> None:
+    sentence = b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n"
+    with pytest.raises(BridgeError, match="no device that edge-ecg knows"):
+        found_on(Line(steadily(lambda number: sentence, 12), baud=baud))
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=4200))
 def test_any_bytes_break_no_recogniser(data: bytes) -> None:
