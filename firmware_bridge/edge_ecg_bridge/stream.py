@@ -41,7 +41,18 @@ class Samples:
     acceleration_g: FloatArray | None = None
 
 
-Event = Ready | Samples
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something else that the device said, such as a heart rate of its own or its battery.
+
+    ``name`` is a word such as ``heart_rate``; ``values`` are plain, their names carry units.
+    """
+
+    name: str
+    values: Mapping[str, Detail] = field(default_factory=dict)
+
+
+Event = Ready | Samples | Note
 
 
 class BridgeError(Exception):
