@@ -4,7 +4,8 @@ For devices that send so many samples under one time stamp (Polar, Movesense). A
 stamp alone, never by its arrival:
 
 * the same frame once more is a duplicate;
-* half to one and a half frames after the last one it follows on; the pairs that do give the real rate;
+* half to one and a half frames after the last one (once the rate is known: to a tenth of a frame more than
+  one) it follows on; the pairs that do give the real rate;
 * later than that, frames were lost: ``round(elapsed * rate)`` samples less those in the frame. As whole
   frames are lost, a whole number of them is taken when it lies within what the rate leaves open;
 * from where frames are missing, it comes too late: its samples were counted as lost already;
@@ -25,6 +26,8 @@ _RATE_WINDOW_S = 60.0
 # Pairs of frames until the rate is taken for known, to _RATE_ERROR.
 _ENOUGH_PAIRS = 3
 _RATE_ERROR = 5e-4
+# What a stamp may lie off once the rate is known: of a frame's length, or samples, whichever is more.
+_JITTER, _JITTER_SAMPLES = 0.1, 1.5
 # How much earlier than ever a frame may arrive, and how fast the least delay is forgotten (the drift of
 # both clocks, generously).
 _EARLY_S = 0.3
@@ -126,7 +129,7 @@ class FrameClock:
         return min(max(rate, self._nominal_hz - margin_hz), self._nominal_hz + margin_hz)
 
     def place(self, frame: Frame) -> list[Placed]:
-        """Return the frames that have their place now: none, this one, or the one that waited and this one."""
+        """Return what has its place now: nothing, this frame, or the one that waited and this one."""
         if (frame.stamp, frame.key) in self._recent:
             self.duplicates += 1
             return []
@@ -164,7 +167,11 @@ class FrameClock:
         return ticks / self._tick_hz * self.rate_hz / n
 
     def _follows(self, before: Frame, frame: Frame) -> bool:
-        return 0.5 <= self._frames(self._ticks(before, frame), self._between(before, frame)) <= 1.5
+        n = self._between(before, frame)
+        frames = self._frames(self._ticks(before, frame), n)
+        if len(self._pairs) < _ENOUGH_PAIRS:
+            return 0.5 <= frames <= 1.5
+        return 0.5 <= frames <= 1.0 + max(_JITTER, _JITTER_SAMPLES / n)
 
     def _is_later(self, ticks: int, frame: Frame) -> bool:
         return self._frames(ticks, len(frame.ecg_mv)) >= 0.5

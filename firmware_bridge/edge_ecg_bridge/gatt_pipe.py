@@ -160,7 +160,7 @@ class PipeSession:
     @property
     def counters(self) -> Mapping[str, int]:
         """Return the inner session's counters."""
-        return self.inner.counters
+        return getattr(self.inner, "counters", {})
 
     def _open(self, found: Connected, now_s: float) -> None:
         self._pipe = find_pipe(found)

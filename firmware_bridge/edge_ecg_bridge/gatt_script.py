@@ -137,9 +137,8 @@ class ScriptRunner:
             return
         step = self._step
         if isinstance(what, Value):
-            if isinstance(step, Ask) and step.reply is not None and what.characteristic == step.reply_on:
-                if step.reply(what.data):
-                    self._advance(what.data, now_s)
+            if _answers(step, what):
+                self._advance(what.data, now_s)
             elif self._ready:
                 self._value(what, now_s)
             elif len(self._early) < _MAX_EARLY:
@@ -232,6 +231,12 @@ class ScriptRunner:
         early, self._early = self._early, []
         for value, came_s in early:
             self._value(value, came_s)
+
+
+def _answers(step: Ask | Pause | None, value: Value) -> bool:
+    if not isinstance(step, Ask) or step.reply is None or value.characteristic != step.reply_on:
+        return False
+    return step.reply(value.data)
 
 
 def _characteristic(action: Action) -> str:

@@ -38,6 +38,11 @@ _FULL = 0xFF
 
 _CONNECT, _PAIR, _SUBSCRIBE, _UNSUBSCRIBE, _READ, _WRITE, _WRITE_COMMAND = range(0x01, 0x08)
 _CONNECTED, _VALUE, _DONE, _REFUSED = range(0x81, 0x85)
+_ON_A_CHARACTERISTIC: dict[int, type[Subscribe | Unsubscribe | Read]] = {
+    _SUBSCRIBE: Subscribe,
+    _UNSUBSCRIBE: Unsubscribe,
+    _READ: Read,
+}
 
 
 def encode(message: Message) -> bytes:
@@ -127,7 +132,7 @@ def _message(body: bytes) -> Message | None:
         return None
     uuid, data = _unpacked(rest[:_UUID_BYTES]), rest[_UUID_BYTES:]
     if kind in (_SUBSCRIBE, _UNSUBSCRIBE, _READ):
-        return None if data else {_SUBSCRIBE: Subscribe, _UNSUBSCRIBE: Unsubscribe, _READ: Read}[kind](uuid)
+        return None if data else _ON_A_CHARACTERISTIC[kind](uuid)
     if kind in (_WRITE, _WRITE_COMMAND):
         return Write(uuid, data, kind == _WRITE)
     if kind == _VALUE:

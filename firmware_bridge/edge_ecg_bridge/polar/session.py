@@ -118,8 +118,8 @@ class PolarSession(ScriptRunner):
 
     def _accelerate(self, raw: RawFrame) -> None:
         values_g = acceleration_g(raw, self._started.acceleration_factor)
-        period_s = 1.0 / (self._started.acceleration_hz or 25)
-        back_s = period_s * np.arange(len(values_g) - 1, -1, -1)
+        period_s = 1.0 / max(self._started.acceleration_hz, 1)
+        back_s = period_s * np.arange(len(values_g) - 1.0, -1.0, -1.0)
         self._acceleration.add(raw.stamp_ns / pmd.TICK_HZ - back_s, values_g)
 
     def _deliver(self, placed: Placed) -> None:
@@ -130,7 +130,7 @@ class PolarSession(ScriptRunner):
             spacing_s = (placed.stamp_s - self._last.stamp_s) / n
         if self._last is None:
             self._first_s = placed.stamp_s - (n - 1) * spacing_s
-        times_s = placed.stamp_s - spacing_s * np.arange(n - 1, -1, -1)
+        times_s = placed.stamp_s - spacing_s * np.arange(n - 1.0, -1.0, -1.0)
         self._last = placed
         self._events.append(
             Samples(

@@ -46,7 +46,7 @@ class PolarSettings:
 
     """
 
-    acceleration_hz: int = 25
+    acceleration_hz: int = 50
     acceleration_range_g: int = 4
     pair: bool = False
 
@@ -122,7 +122,7 @@ class Setup:
 
     def _start_ecg(self) -> Generator[Ask | Pause, bytes, None]:
         offered = yield from self._command(Operation.GET_SETTINGS, Measurement.ECG)
-        chosen = {Setting.RATE_HZ: NOMINAL_HZ, Setting.RESOLUTION_BITS: RESOLUTION_BITS}
+        chosen: dict[int, int] = {Setting.RATE_HZ: NOMINAL_HZ, Setting.RESOLUTION_BITS: RESOLUTION_BITS}
         for setting, value in chosen.items():
             possible = offered.settings.get(setting, (value,))
             if possible and value not in possible:
@@ -151,7 +151,7 @@ class Setup:
         kind = Measurement.ACCELERATION
         try:
             offered = yield from self._command(Operation.GET_SETTINGS, kind)
-            wanted = {
+            wanted: dict[int, int] = {
                 Setting.RATE_HZ: self._settings.acceleration_hz,
                 Setting.RESOLUTION_BITS: 16,
                 Setting.RANGE: self._settings.acceleration_range_g,
