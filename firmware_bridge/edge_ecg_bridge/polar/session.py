@@ -77,7 +77,7 @@ class PolarSession(ScriptRunner):
 
     def _set_up(self, found: Connected) -> Script:
         self._started = yield from self._setup.steps(found)
-        return Ready("polar", float(NOMINAL_HZ), self._started.details)
+        return Ready("polar-h10", float(NOMINAL_HZ), self._started.details)
 
     def _tear_down(self) -> StopScript:
         """Stop both streams, always: a strap that is left streaming stays on until its battery is empty."""

@@ -1,0 +1,179 @@
+"""``ble:`` addresses: Bluetooth LE sensors, by name or by address."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from edge_ecg_bridge.gatt import GattSession
+from edge_ecg_bridge.gatt_kinds import MOVESENSE, POLAR, ChoosingSession
+from edge_ecg_bridge.gatt_pipe import PipeSession
+from edge_ecg_bridge.gatt_tunnel import TunnelSession
+from edge_ecg_bridge.movesense import MovesenseSession, MovesenseSettings
+from edge_ecg_bridge.movesense.wire import ACCELERATION_RATES_HZ, ECG_RATES_HZ
+from edge_ecg_bridge.polar import PolarSession, PolarSettings
+from edge_ecg_bridge.stream import Session
+
+from ..errors import DeviceError, UsageError
+from .address import Address
+from .base import Clock
+from .ble_link import BleLink
+from .ble_scan import find_device
+from .kinds import KINDS, options_of, session_for
+from .radio_loop import radio_loop
+from .session_source import SessionSource
+
+if TYPE_CHECKING:
+    from bleak import BLEDevice
+
+_OFF = {"off": 0.0}
+_ON_OFF = {"on": 1.0, "off": 0.0}
+# After so many failures in a row the device is looked for anew: what BlueZ knew of it may be gone.
+_FAILURES_TO_RESCAN = 2
+
+GATT_OPTIONS: dict[str, frozenset[str]] = {
+    POLAR: frozenset(("acceleration", "pair")),
+    MOVESENSE: frozenset(("rate", "acceleration")),
+}
+# Kinds that a device behind Bluetooth LE may be; those beside the GATT ones speak through a serial line.
+BLE_KINDS = tuple(dict.fromkeys((*GATT_OPTIONS, *KINDS)))
+
+
+def gatt_session_for(kind: str, address: Address) -> GattSession:
+    """Make the session of a kind from the options of an address; UsageError when one makes no sense."""
+    if kind == POLAR:
+        return PolarSession(
+            PolarSettings(
+                acceleration_hz=round(
+                    address.number("acceleration", 50.0, minimum=25, maximum=200, words=_OFF)
+                ),
+                pair=bool(address.number("pair", 0.0, minimum=0, maximum=1, words=_ON_OFF)),
+            )
+        )
+    if kind == MOVESENSE:
+        rate = round(address.number("rate", 0.0, minimum=min(ECG_RATES_HZ), maximum=max(ECG_RATES_HZ)))
+        asked = round(address.number("acceleration", 52.0, minimum=13, maximum=1666, words=_OFF))
+        nearest = min(ACCELERATION_RATES_HZ, key=lambda one: abs(one - asked))
+        return MovesenseSession(
+            MovesenseSettings(fs_hz=rate or None, acceleration_hz=nearest if asked else 0)
+        )
+    return PipeSession(session_for(kind, address))
+
+
+def stream_session_for(kind: str, address: Address) -> Session:
+    """Return the same behind the interface of a byte stream, as ``sim:`` and ports have it."""
+    return TunnelSession(gatt_session_for(kind, address))
+
+
+class BleDoor:
+    """Opens links to one device, again and again.
+
+    The first time the device is looked for by the name or address that the user gave, later by the address
+    that was found, and only after two failures in a row or when the Bluetooth daemon has forgotten it.
+
+    Parameters
+    ----------
+    address:
+        A ``ble:`` address.
+    device:
+        Its kind, or None to find out from what it offers.
+    clock:
+        Monotonic seconds.
+    find:
+        Looks for a device; for tests.
+
+    Raises
+    ------
+    UsageError
+        When the kind or an option makes no sense.
+
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        device: str | None = None,
+        clock: Clock = time.monotonic,
+        find: Callable[[str], BLEDevice] | None = None,
+    ) -> None:
+        if not address.target.strip():
+            raise UsageError(
+                "The address ble: names no device.",
+                remedy="Give a name or an address, such as 'ble:Polar H10'; edge-ecg devices lists them.",
+            )
+        if device is not None and device.lower() not in BLE_KINDS:
+            raise UsageError(
+                f"There is no Bluetooth LE device kind {device!r}.",
+                remedy=f"Choose one of {', '.join(BLE_KINDS)}, or leave --device out to find out.",
+            )
+        self._address = address
+        self._kind = device.lower() if device is not None else None
+        address.require_known(ble_options(self._kind))
+        if self._kind is not None:
+            gatt_session_for(self._kind, address)  # a wrong option is found before the radio is touched
+        self._clock = clock
+        self._find = find or _find
+        self._wanted = address.target
+        self._found: BLEDevice | None = None
+        self._failures = 0
+
+    def connect(self) -> tuple[BleLink, Session]:
+        """Make a link and a session for it.
+
+        Raises
+        ------
+        DeviceError
+            When the device is not heard or no link comes about.
+
+        """
+        known = self._found is not None
+        if self._found is None:
+            self._found = self._find(self._wanted)
+            self._wanted = self._found.address
+        name = self._found.name or self._address.target
+        try:
+            link = BleLink(self._found, name, clock=self._clock)
+        except DeviceError as error:
+            self._failures += 1
+            forgotten = type(error.__cause__).__name__ == "BleakDeviceNotFoundError"
+            if forgotten or self._failures >= _FAILURES_TO_RESCAN:
+                self._found = None
+                self._failures = 0
+            if known and forgotten:
+                return self.connect()
+            raise
+        self._failures = 0
+        return link, TunnelSession(self._session())
+
+    def _session(self) -> GattSession:
+        if self._kind is not None:
+            return gatt_session_for(self._kind, self._address)
+        return ChoosingSession(lambda kind: gatt_session_for(kind, self._address))
+
+
+def ble_options(kind: str | None) -> frozenset[str]:
+    """Return the options that a kind reads over Bluetooth LE; those of all kinds when it is not known yet."""
+    if kind is None:
+        return options_of(None).union(*GATT_OPTIONS.values())
+    return GATT_OPTIONS.get(kind) or options_of(kind)
+
+
+def open_ble(address: Address, *, device: str | None = None, clock: Clock = time.monotonic) -> SessionSource:
+    """Open a Bluetooth LE sensor.
+
+    Raises
+    ------
+    UsageError
+        When ``device`` or an option is unknown.
+    DeviceError
+        When Bluetooth cannot be used, the device is not in range, or it is no ECG sensor that edge-ecg knows.
+
+    """
+    link, session = BleDoor(address, device=device, clock=clock).connect()
+    return SessionSource(address, link, session, clock=clock)
+
+
+def _find(target: str) -> BLEDevice:
+    return radio_loop().run(find_device(target))

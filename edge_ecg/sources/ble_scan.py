@@ -1,0 +1,86 @@
+"""Finding one Bluetooth LE device by its address or by the beginning of its name."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from . import ble_faults
+
+if TYPE_CHECKING:
+    from bleak import AdvertisementData, BLEDevice
+
+LISTEN_S = 12.0
+# After the first device whose name begins as wanted, others may follow.
+SETTLE_S = 1.5
+# A Bluetooth address, or the UUID that macOS gives in its place.
+_ADDRESS = re.compile(
+    r"([0-9A-F]{2}:){5}[0-9A-F]{2}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE
+)
+
+
+def is_address(target: str) -> bool:
+    """Whether ``target`` is a device's address and not a name."""
+    return _ADDRESS.fullmatch(target) is not None
+
+
+async def find_device(target: str, *, listen_s: float = LISTEN_S, settle_s: float = SETTLE_S) -> BLEDevice:
+    """Listen until the device is heard; the scanner is off when this returns.
+
+    A whole name is taken at once; of names that only begin so there must be one.
+
+    Raises
+    ------
+    DeviceError
+        When none or several fit, or Bluetooth cannot be used.
+
+    """
+    from bleak import BleakScanner
+
+    heard: dict[str, tuple[BLEDevice, str]] = {}
+    exact, begins = asyncio.Event(), asyncio.Event()
+    wanted = target.casefold()
+
+    def seen(device: BLEDevice, advertisement: AdvertisementData) -> None:
+        name = advertisement.local_name or device.name or ""
+        heard[device.address] = (device, name)
+        if wanted in (device.address.casefold(), name.casefold()):
+            exact.set()
+        if name.casefold().startswith(wanted):
+            begins.set()
+
+    try:
+        async with BleakScanner(seen):
+            await _first(exact, begins, timeout_s=listen_s)
+            if begins.is_set() and not exact.is_set():
+                await _first(exact, timeout_s=settle_s)
+    except Exception as error:  # whatever a backend raises, nobody could listen
+        raise ble_faults.explain(error) from None
+    return _choose(target, heard, listen_s)
+
+
+def _choose(target: str, heard: dict[str, tuple[BLEDevice, str]], listen_s: float) -> BLEDevice:
+    wanted = target.casefold()
+    for address, (device, _) in heard.items():
+        if address.casefold() == wanted:
+            return device
+    named = {address: name for address, (_, name) in heard.items() if name}
+    fitting = [address for address, name in named.items() if name.casefold() == wanted]
+    fitting = fitting or [address for address, name in named.items() if name.casefold().startswith(wanted)]
+    if is_address(target) or not fitting:
+        raise ble_faults.not_heard(target, sorted(set(named.values())), listen_s)
+    if len(fitting) > 1:
+        raise ble_faults.several(target, [(address, named[address]) for address in fitting])
+    return heard[fitting[0]][0]
+
+
+async def _first(*events: asyncio.Event, timeout_s: float) -> None:
+    """Wait for the first of some events, so long at most."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
