@@ -25,7 +25,7 @@ from .radio_loop import radio_loop
 from .session_source import SessionSource
 
 if TYPE_CHECKING:
-    from bleak import BLEDevice
+    from bleak.backends.device import BLEDevice
 
 _OFF = {"off": 0.0}
 _ON_OFF = {"on": 1.0, "off": 0.0}
@@ -55,9 +55,8 @@ def gatt_session_for(kind: str, address: Address) -> GattSession:
         rate = round(address.number("rate", 0.0, minimum=min(ECG_RATES_HZ), maximum=max(ECG_RATES_HZ)))
         asked = round(address.number("acceleration", 52.0, minimum=13, maximum=1666, words=_OFF))
         nearest = min(ACCELERATION_RATES_HZ, key=lambda one: abs(one - asked))
-        return MovesenseSession(
-            MovesenseSettings(fs_hz=rate or None, acceleration_hz=nearest if asked else 0)
-        )
+        acceleration_hz = nearest if asked else 0
+        return MovesenseSession(MovesenseSettings(fs_hz=rate or None, acceleration_hz=acceleration_hz))
     return PipeSession(session_for(kind, address))
 
 

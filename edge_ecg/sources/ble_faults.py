@@ -34,7 +34,7 @@ def att_code(error: BaseException) -> int:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether trying again may help: the radio link was not made, and neither daemon nor adapter is missing."""
+    """Whether trying again may help: there is a daemon and an adapter, but the link was not made."""
     name = type(error).__name__
     if name in ("BleakBluetoothNotAvailableError", "BleakDeviceNotFoundError", "FileNotFoundError"):
         return False
@@ -58,8 +58,8 @@ def explain_connect(name: str, error: BaseException) -> DeviceError:
         return DeviceError(
             f"{name} was heard, but no link to it came about.",
             why=str(error) or "It did not answer in time.",
-            remedy="Bring it nearer; close the phone's app that may hold it. A Raspberry Pi's Bluetooth shares its "
-            "antenna with Wi-Fi: use a cable or 5 GHz for the network, or a USB Bluetooth adapter.",
+            remedy="Bring it nearer; close the phone's app that may hold it. A Raspberry Pi's Bluetooth "
+            "shares its antenna with Wi-Fi: use a cable or 5 GHz for the network, or a USB adapter.",
         )
     return explain(error)
 
@@ -76,8 +76,8 @@ def not_heard(wanted: str, others: list[str], timeout_s: float) -> DeviceError:
     return DeviceError(
         f"No Bluetooth LE device {wanted} was heard within {timeout_s:g} s.",
         why=heard,
-        remedy="Switch it on; a chest strap speaks only when it is worn and wet. Close the phone's app that may "
-        "hold it. edge-ecg devices lists what is in range.",
+        remedy="Switch it on; a chest strap speaks only when it is worn and wet. Close the phone's app that "
+        "may hold it. edge-ecg devices lists what is in range.",
     )
 
 

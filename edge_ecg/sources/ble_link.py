@@ -1,4 +1,4 @@
-"""One link to a Bluetooth LE device, as a transport: GATT in the records of :mod:`edge_ecg_bridge.gatt_wire`."""
+"""One link to a Bluetooth LE device, as a transport that carries the records of ``gatt_wire``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from .radio_loop import RadioLoop, radio_loop
 from .transport import TransportLostError
 
 if TYPE_CHECKING:
-    from bleak import BleakClient, BleakGATTCharacteristic, BLEDevice
+    from bleak import BleakClient
+    from bleak.backends.characteristic import BleakGATTCharacteristic
+    from bleak.backends.device import BLEDevice
 
 CONNECT_S = 20.0
 _CONNECT_TRIES = 3
@@ -146,20 +148,21 @@ class BleLink:
         from bleak import BleakClient
 
         for attempt in range(1, _CONNECT_TRIES + 1):
-            self._client = BleakClient(self._device, disconnected_callback=self._gone, timeout=CONNECT_S)
+            client = BleakClient(self._device, disconnected_callback=self._gone, timeout=CONNECT_S)
+            self._client = client
             try:
                 async with asyncio.timeout(CONNECT_S + _ACTION_S):
-                    await self._client.connect()
+                    await client.connect()
                 break
             except Exception as error:  # a backend's own errors come through bleak as they are
                 if attempt == _CONNECT_TRIES or not ble_faults.is_passing(error):
                     raise ble_faults.explain_connect(self._name, error) from error
             await asyncio.sleep(_RETRY_PAUSE_S)
         self._up = True
-        if not self._client.is_connected:  # lost before it was up, when that was not heeded
-            self._gone(self._client)
+        if not client.is_connected:  # lost before it was up, when that was not heeded
+            self._gone(client)
             return
-        for service in self._client.services:
+        for service in client.services:
             for characteristic in service.characteristics:
                 self._characteristics.setdefault(characteristic.uuid.lower(), characteristic)
         self._worker = asyncio.create_task(self._work())

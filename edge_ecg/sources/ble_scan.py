@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from . import ble_faults
 
 if TYPE_CHECKING:
-    from bleak import AdvertisementData, BLEDevice
+    from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import AdvertisementData
 
 LISTEN_S = 12.0
 # After the first device whose name begins as wanted, others may follow.

@@ -26,7 +26,7 @@ _SERVICES = {
 
 
 def kind_by_advertisement(name: str, services: Collection[str] = ()) -> str | None:
-    """Return the kind of a device by its name and the UUIDs of the services it advertises; None if unknown."""
+    """Return the kind of a device by its name and the services it advertises; None if unknown."""
     for beginning, kind in _NAMES.items():
         if name.lower().startswith(beginning):
             return kind

@@ -27,8 +27,6 @@ class FaultyLink:
     ----------
     samples_lost:
         ECG samples in what was dropped.
-    dropped_link:
-        Whether the link is to break now; whoever carries the link asks and clears it.
 
     """
 
@@ -44,7 +42,7 @@ class FaultyLink:
     ) -> None:
         self.device = device
         self.samples_lost = 0
-        self.dropped_link = False
+        self._drops = False
         self._lost, self._doubled, self._swapped = lost, doubled, swapped
         self._silent = silent
         self._drop_at = drop_at
@@ -115,10 +113,15 @@ class FaultyLink:
                 out.append(one)
         return out
 
+    def take_link_drop(self) -> bool:
+        """Whether the link is to break now; true once."""
+        drops, self._drops = self._drops, False
+        return drops
+
     def _packet(self, packet: Notification) -> list[Notification]:
         number, self._number = self._number, self._number + 1
         if number == self._drop_at:
-            self._drop_at, self.dropped_link = None, True
+            self._drop_at, self._drops = None, True
         if number in self._lost:
             self.samples_lost += packet.samples
             return []
