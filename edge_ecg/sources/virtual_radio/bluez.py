@@ -6,8 +6,7 @@ names of errors are those that bleak reads.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,33 +16,19 @@ from bumble.device import Advertisement, Connection, Peer
 from bumble.gatt_client import CharacteristicProxy
 from bumble.hci import Address
 from bumble.link import LocalLink
-from dbus_fast import Message, MessageType, Variant
-from dbus_fast.aio import MessageBus
+from dbus_fast import Variant
 
+from .objects import Answer, BusError, BusObjects, Handlers
 from .peripheral import on_the_air
 
 SERVICE = "org.bluez"
 ADAPTER_PATH = "/org/bluez/hci0"
 ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
 GATT_SERVICE, GATT_CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
-_PROPERTIES, _MANAGER = "org.freedesktop.DBus.Properties", "org.freedesktop.DBus.ObjectManager"
-# What the D-Bus library answers by itself.
-_BUS_INTERFACES = ("org.freedesktop.DBus.Peer", "org.freedesktop.DBus.Introspectable")
 _ADDRESS = "F0:F0:F0:F0:F0:F0"
 _MTU = 517
 ABORTED = "le-connection-abort-by-local"
 _RANDOM_SUFFIX = "/P"
-
-Objects = dict[str, dict[str, dict[str, Variant]]]
-
-
-class BluezError(Exception):
-    """An error to answer with: its D-Bus name (after ``org.bluez.Error.``) and its text."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
-        self.name = f"org.bluez.Error.{name}" if "." not in name else name
-        self.text = text
 
 
 @dataclass(slots=True)
@@ -57,7 +42,7 @@ class _Remote:
     listeners: dict[str, Callable[[bytes], None]] = field(default_factory=dict)
 
 
-class MiniBluez:
+class MiniBluez(BusObjects):
     """Owns ``org.bluez`` on a bus; everything happens in the loop that made it.
 
     Parameters
@@ -76,16 +61,13 @@ class MiniBluez:
     """
 
     def __init__(self, link: LocalLink, bus_address: str) -> None:
+        super().__init__(bus_address, SERVICE)
         self.connect_errors: list[tuple[str, str]] = []
-        self.calls: list[str] = []
         self._central = on_the_air(link, "hci0", _ADDRESS)
-        self._bus_address = bus_address
-        self._bus: MessageBus | None = None
         self._remotes: dict[str, _Remote] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._discovering = False
         self._flicker = 0
-        self._objects: Objects = {
+        self._objects = {
             ADAPTER_PATH: {
                 ADAPTER: {
                     "Address": Variant("s", _ADDRESS),
@@ -109,29 +91,15 @@ class MiniBluez:
 
     async def die(self) -> None:
         """Leave the bus without a word, as a daemon that was killed; links end with it."""
-        bus, self._bus = self._bus, None
-        if bus is not None:
-            bus.disconnect()
-            gone: Any = bus.wait_for_disconnect  # which is not typed
-            await gone()
+        await self._leave()
         for remote in self._remotes.values():
             if remote.connection is not None:
                 await remote.connection.disconnect()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._discovering:
             self._discovering = False
             await self._central.stop_scanning()
         self._remotes.clear()
         self._objects = {ADAPTER_PATH: self._objects[ADAPTER_PATH]}
-
-    async def come_back(self) -> None:
-        """Take the name ``org.bluez``."""
-        bus = await MessageBus(bus_address=self._bus_address).connect()
-        bus.add_message_handler(self._on_message)
-        await bus.request_name(SERVICE)
-        self._bus = bus
 
     async def set_powered(self, on: bool) -> None:
         """Switch the adapter; switching it off ends all links."""
@@ -141,39 +109,8 @@ class MiniBluez:
                     await remote.connection.disconnect()
         self._set(ADAPTER_PATH, ADAPTER, {"Powered": Variant("b", on)})
 
-    # -- D-Bus -----------------------------------------------------------------------------------------
-
-    def _on_message(self, message: Message) -> Message | bool | None:
-        if message.message_type != MessageType.METHOD_CALL or not message.path:
-            return None
-        known = message.path in self._objects or message.path == "/"
-        if not known or message.interface in (
-            "org.freedesktop.DBus.Peer",
-            "org.freedesktop.DBus.Introspectable",
-        ):
-            return None
-        self.calls.append(str(message.member))
-        task = asyncio.ensure_future(self._answer(message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
-
-    async def _answer(self, message: Message) -> None:
-        try:
-            signature, body = await self._call(message)
-            reply = Message.new_method_return(message, signature, body)
-        except BluezError as error:
-            reply = Message.new_error(message, error.name, error.text)
-        if self._bus is not None:
-            await self._bus.send(reply)
-
-    async def _call(self, message: Message) -> tuple[str, list[Any]]:
-        path, member = message.path or "/", message.member or ""
-        if message.interface == _MANAGER and member == "GetManagedObjects":
-            return "a{oa{sa{sv}}}", [self._objects]
-        if message.interface == _PROPERTIES:
-            return self._property(path, member, message.body)
-        handlers: Mapping[str, Mapping[str, Callable[..., Awaitable[tuple[str, list[Any]]]]]] = {
+    def _handlers(self) -> Handlers:
+        return {
             ADAPTER: {
                 "SetDiscoveryFilter": self._nothing,
                 "StartDiscovery": self._start_discovery,
@@ -188,48 +125,17 @@ class MiniBluez:
                 "StopNotify": self._stop_notify,
             },
         }
-        handler = handlers.get(message.interface or "", {}).get(member)
-        if handler is None:
-            raise BluezError("org.freedesktop.DBus.Error.UnknownMethod", f"No method {member}")
-        return await handler(path, *message.body)
 
-    def _property(self, path: str, member: str, body: list[Any]) -> tuple[str, list[Any]]:
-        properties = self._objects.get(path, {}).get(body[0], {})
-        if member == "GetAll":
-            return "a{sv}", [properties]
-        if member == "Get" and body[1] in properties:
-            return "v", [properties[body[1]]]
-        if member == "Set":
-            self._set(path, body[0], {body[1]: body[2]})
-            return "", []
-        raise BluezError("org.freedesktop.DBus.Error.InvalidArgs", f"No property {body[1:2]}")
-
-    def _signal(self, path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
-        if self._bus is not None:
-            self._bus.send(Message.new_signal(path, interface, member, signature, body))
-
-    def _set(self, path: str, interface: str, changed: dict[str, Variant]) -> None:
-        self._objects[path][interface].update(changed)
-        self._signal(path, _PROPERTIES, "PropertiesChanged", "sa{sv}as", [interface, changed, []])
-
-    def _add(self, path: str, interface: str, properties: dict[str, Variant]) -> None:
-        self._objects[path] = {interface: properties}
-        self._signal("/", _MANAGER, "InterfacesAdded", "oa{sa{sv}}", [path, {interface: properties}])
-
-    def _remove(self, path: str) -> None:
-        interfaces = list(self._objects.pop(path))
-        self._signal("/", _MANAGER, "InterfacesRemoved", "oas", [path, interfaces])
-
-    async def _nothing(self, path: str, *_: Any) -> tuple[str, list[Any]]:
+    async def _nothing(self, path: str, *_: Any) -> Answer:
         return "", []
 
     # -- adapter ---------------------------------------------------------------------------------------
 
     def _check_powered(self) -> None:
         if not self._objects[ADAPTER_PATH][ADAPTER]["Powered"].value:
-            raise BluezError("NotReady", "Resource Not Ready")
+            raise BusError("NotReady", "Resource Not Ready")
 
-    async def _start_discovery(self, path: str) -> tuple[str, list[Any]]:
+    async def _start_discovery(self, path: str) -> Answer:
         self._check_powered()
         if not self._discovering:
             self._discovering = True
@@ -237,17 +143,17 @@ class MiniBluez:
         self._set(ADAPTER_PATH, ADAPTER, {"Discovering": Variant("b", True)})
         return "", []
 
-    async def _stop_discovery(self, path: str) -> tuple[str, list[Any]]:
+    async def _stop_discovery(self, path: str) -> Answer:
         if self._discovering:
             self._discovering = False
             await self._central.stop_scanning()
         self._set(ADAPTER_PATH, ADAPTER, {"Discovering": Variant("b", False)})
         return "", []
 
-    async def _remove_device(self, path: str, device: str) -> tuple[str, list[Any]]:
+    async def _remove_device(self, path: str, device: str) -> Answer:
         remote = self._remotes.get(device)
         if remote is None:
-            raise BluezError("DoesNotExist", "Does Not Exist")
+            raise BusError("DoesNotExist", "Does Not Exist")
         if remote.connection is not None:
             await remote.connection.disconnect()
         self.forget(device)
@@ -295,7 +201,7 @@ class MiniBluez:
 
     # -- device ----------------------------------------------------------------------------------------
 
-    async def _connect(self, path: str) -> tuple[str, list[Any]]:
+    async def _connect(self, path: str) -> Answer:
         self._check_powered()
         remote = self._remotes[path]
         if self.connect_errors:
@@ -303,14 +209,12 @@ class MiniBluez:
             if text == ABORTED:
                 self._set(path, DEVICE, {"Connected": Variant("b", True)})
                 self._set(path, DEVICE, {"Connected": Variant("b", False)})
-            raise BluezError(name, text)
+            raise BusError(name, text)
         if remote.connection is None:
             remote.connection = await self._central.connect(remote.address)
             remote.connection.on(remote.connection.EVENT_DISCONNECTION, lambda *_: self._link_lost(remote))
             self._set(path, DEVICE, {"Connected": Variant("b", True)})
-            task = asyncio.ensure_future(self._resolve(remote, remote.connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._resolve(remote, remote.connection))
         return "", []
 
     async def _resolve(self, remote: _Remote, connection: Connection) -> None:
@@ -359,13 +263,13 @@ class MiniBluez:
             self._remove(path)
         remote.characteristics.clear()
 
-    async def _disconnect(self, path: str) -> tuple[str, list[Any]]:
+    async def _disconnect(self, path: str) -> Answer:
         connection = self._remotes[path].connection
         if connection is not None:
             await connection.disconnect()
         return "", []
 
-    async def _pair(self, path: str) -> tuple[str, list[Any]]:
+    async def _pair(self, path: str) -> Answer:
         connection = self._remotes[path].connection
         if connection is None:
             await self._connect(path)
@@ -374,7 +278,7 @@ class MiniBluez:
         try:
             await connection.pair()
         except (ProtocolError, TimeoutError):
-            raise BluezError("AuthenticationFailed", "Authentication Failed") from None
+            raise BusError("AuthenticationFailed", "Authentication Failed") from None
         self._set(path, DEVICE, {"Paired": Variant("b", True)})
         return "", []
 
@@ -384,9 +288,9 @@ class MiniBluez:
         for remote in self._remotes.values():
             if path in remote.characteristics:
                 return remote, remote.characteristics[path]
-        raise BluezError("NotConnected", "Not connected")
+        raise BusError("NotConnected", "Not connected")
 
-    async def _read(self, path: str, options: object) -> tuple[str, list[Any]]:
+    async def _read(self, path: str, options: object) -> Answer:
         remote, one = self._characteristic(path)
         try:
             value = bytes(await one.read_value())
@@ -396,7 +300,7 @@ class MiniBluez:
             self._set(path, GATT_CHARACTERISTIC, {"Value": Variant("ay", value)})
         return "ay", [value]
 
-    async def _write(self, path: str, value: bytes, options: Mapping[str, Variant]) -> tuple[str, list[Any]]:
+    async def _write(self, path: str, value: bytes, options: Mapping[str, Variant]) -> Answer:
         _, one = self._characteristic(path)
         with_response = "type" not in options or options["type"].value == "request"
         try:
@@ -405,7 +309,7 @@ class MiniBluez:
             raise _gatt_error(error) from None
         return "", []
 
-    async def _start_notify(self, path: str) -> tuple[str, list[Any]]:
+    async def _start_notify(self, path: str) -> Answer:
         remote, one = self._characteristic(path)
 
         def listener(value: bytes) -> None:
@@ -422,7 +326,7 @@ class MiniBluez:
         self._set(path, GATT_CHARACTERISTIC, {"Notifying": Variant("b", True)})
         return "", []
 
-    async def _stop_notify(self, path: str) -> tuple[str, list[Any]]:
+    async def _stop_notify(self, path: str) -> Answer:
         remote, one = self._characteristic(path)
         listener = remote.listeners.pop(path, None)
         if listener is not None:
@@ -436,18 +340,18 @@ def _long(uuid: Any) -> str:
     return text if len(text) == 36 else f"0000{text[-4:]}-0000-1000-8000-00805f9b34fb"
 
 
-def _gatt_error(error: ProtocolError) -> BluezError:
+def _gatt_error(error: ProtocolError) -> BusError:
     code = error.error_code or 0
     if code == att.ATT_READ_NOT_PERMITTED_ERROR:
-        return BluezError("NotPermitted", "Read not permitted")
+        return BusError("NotPermitted", "Read not permitted")
     if code == att.ATT_WRITE_NOT_PERMITTED_ERROR:
-        return BluezError("NotPermitted", "Write not permitted")
+        return BusError("NotPermitted", "Write not permitted")
     if code in (
         att.ATT_INSUFFICIENT_AUTHENTICATION_ERROR,
         att.ATT_INSUFFICIENT_ENCRYPTION_ERROR,
         att.ATT_INSUFFICIENT_ENCRYPTION_KEY_SIZE_ERROR,
     ):
-        return BluezError("NotPermitted", "Not paired")
+        return BusError("NotPermitted", "Not paired")
     if code == att.ATT_INSUFFICIENT_AUTHORIZATION_ERROR:
-        return BluezError("NotAuthorized", "Operation Not Authorized")
-    return BluezError("Failed", f"Operation failed with ATT error: 0x{code:02x}")
+        return BusError("NotAuthorized", "Operation Not Authorized")
+    return BusError("Failed", f"Operation failed with ATT error: 0x{code:02x}")
