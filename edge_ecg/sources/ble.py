@@ -69,7 +69,8 @@ class BleDoor:
     """Opens links to one device, again and again.
 
     The first time the device is looked for by the name or address that the user gave, later by the address
-    that was found, and only after two failures in a row or when the Bluetooth daemon has forgotten it.
+    that was found, and only after two failures in a row, when the Bluetooth daemon has forgotten it, or when
+    the last link fell silent without an end: bleak goes on believing in what a daemon that died had told it.
 
     Parameters
     ----------
@@ -116,6 +117,7 @@ class BleDoor:
         self._find = find or _find
         self._wanted = address.target
         self._found: BLEDevice | None = None
+        self._link: BleLink | None = None
         self._failures = 0
 
     def connect(self) -> tuple[BleLink, Session]:
@@ -127,14 +129,17 @@ class BleDoor:
             When the device is not heard or no link comes about.
 
         """
+        if self._link is not None and not self._link.lost:
+            self._found = None
         known = self._found is not None
         if self._found is None:
             self._found = self._find(self._wanted)
             self._wanted = self._found.address
         name = self._found.name or self._address.target
         try:
-            link = BleLink(self._found, name, clock=self._clock)
+            self._link = BleLink(self._found, name, clock=self._clock)
         except DeviceError as error:
+            self._link = None
             self._failures += 1
             forgotten = type(error.__cause__).__name__ == "BleakDeviceNotFoundError"
             if forgotten or self._failures >= _FAILURES_TO_RESCAN:
@@ -144,7 +149,7 @@ class BleDoor:
                 return self.connect()
             raise
         self._failures = 0
-        return link, TunnelSession(self._session())
+        return self._link, TunnelSession(self._session())
 
     def _session(self) -> GattSession:
         if self._kind is not None:

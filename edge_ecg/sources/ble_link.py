@@ -97,6 +97,11 @@ class BleLink:
             self.close()
             raise
 
+    @property
+    def lost(self) -> bool:
+        """Whether the link is known to be gone; a dead Bluetooth daemon leaves this False."""
+        return bool(self._lost)
+
     # -- the transport protocol ------------------------------------------------------------------------
 
     def now(self) -> float:

@@ -6,6 +6,8 @@ import asyncio
 import re
 from typing import TYPE_CHECKING
 
+from edge_ecg_bridge.gatt_kinds import SERVICES
+
 from . import ble_faults
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ def is_address(target: str) -> bool:
 async def find_device(target: str, *, listen_s: float = LISTEN_S, settle_s: float = SETTLE_S) -> BLEDevice:
     """Listen until the device is heard; the scanner is off when this returns.
 
-    A whole name is taken at once; of names that only begin so there must be one.
+    A whole name is taken at once; of names that only begin so there must be one. A device that is connected
+    to this machine already, by a program that died, does not advertise: it is found all the same.
 
     Raises
     ------
@@ -56,9 +59,22 @@ async def find_device(target: str, *, listen_s: float = LISTEN_S, settle_s: floa
             await _first(exact, begins, timeout_s=listen_s)
             if begins.is_set() and not exact.is_set():
                 await _first(exact, timeout_s=settle_s)
+        if not (exact.is_set() or begins.is_set()):
+            heard |= await _connected()
     except Exception as error:  # whatever a backend raises, nobody could listen
         raise ble_faults.explain(error) from None
     return _choose(target, heard, listen_s)
+
+
+async def _connected() -> dict[str, tuple[BLEDevice, str]]:
+    """The devices of known kinds that are connected to this machine; bleak before 3.1 cannot tell."""
+    import bleak
+
+    if not hasattr(bleak, "BleakAdapter"):
+        return {}
+    adapter = await bleak.BleakAdapter.get()
+    devices = await adapter.get_connected_devices(list(SERVICES))
+    return {device.address: (device, device.name or "") for device in devices}
 
 
 def _choose(target: str, heard: dict[str, tuple[BLEDevice, str]], listen_s: float) -> BLEDevice:

@@ -15,7 +15,7 @@ _CONNECT_S = 15.0
 
 # Beginning of a name in lower case -> kind. Of the Polar sensors only the H10 measures ECG.
 _NAMES = {"polar h10": POLAR, "movesense": MOVESENSE, "shimmer3": SHIMMER}
-_SERVICES = {
+SERVICES = {
     pmd.PMD_SERVICE: POLAR,
     wire.SERVICE: MOVESENSE,
     short_uuid(wire.ADVERTISED): MOVESENSE,
@@ -30,7 +30,7 @@ def kind_by_advertisement(name: str, services: Collection[str] = ()) -> str | No
     for beginning, kind in _NAMES.items():
         if name.lower().startswith(beginning):
             return kind
-    kinds = [_SERVICES[uuid.lower()] for uuid in services if uuid.lower() in _SERVICES]
+    kinds = [SERVICES[uuid.lower()] for uuid in services if uuid.lower() in SERVICES]
     return kinds[0] if kinds and not name.lower().startswith("polar") else None
 
 

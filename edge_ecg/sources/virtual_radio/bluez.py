@@ -249,6 +249,8 @@ class MiniBluez(BusObjects):
                         "MTU": Variant("q", connection.att_mtu),
                     },
                 )
+        uuids = [_long(service.uuid) for service in peer.services]
+        self._set(remote.path, DEVICE, {"UUIDs": Variant("as", uuids)})
         self._set(remote.path, DEVICE, {"ServicesResolved": Variant("b", True)})
 
     def _link_lost(self, remote: _Remote) -> None:

@@ -78,6 +78,7 @@ class VirtualRadio:
         self._speed, self._clock = speed, clock
         self._begin_s = clock()
         self._before: str | None = None
+        self._closed = False
         self._bus = PrivateBus()
         self.bus_address = self._bus.address
         self._loop = RadioLoop()
@@ -108,6 +109,9 @@ class VirtualRadio:
             if self._before:
                 os.environ[BUS_VARIABLE] = self._before
             self._before = None
+        if self._closed:
+            return
+        self._closed = True
         with suppress(Exception):
             self._loop.run(self._end(), _END_S)
         self._loop.end()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..gatt import (
     ATT_NEEDS_PAIRING,
@@ -196,14 +196,14 @@ class Setup:
             return (yield step)
         except RefusedError as refused:
             if refused.code not in ATT_NEEDS_PAIRING or self._paired:
-                raise _not_allowed(refused) from None
+                raise _failed(refused) from None
         except NoAnswerError:
             raise _no_answer() from None
         yield from self._pair()
         try:
-            return (yield replace(step))
+            return (yield step)
         except RefusedError as refused:
-            raise _not_allowed(refused) from None
+            raise _failed(refused) from None
         except NoAnswerError:
             raise _no_answer() from None
 
@@ -249,6 +249,16 @@ def _no_ecg(found: Connected) -> BridgeError:
         f"{found.name or 'The Polar device'} measures no ECG.",
         why="Of the Polar sensors only the H10 strap does.",
         remedy="Use a Polar H10.",
+    )
+
+
+def _failed(refused: RefusedError) -> BridgeError:
+    if refused.code in ATT_NEEDS_PAIRING:
+        return _not_allowed(refused)
+    return BridgeError(
+        "The Polar strap could not be set up.",
+        why=refused.text or f"It answered with the ATT error 0x{refused.code:02X}.",
+        remedy="Bring it nearer, take it off for a minute, and start again.",
     )
 
 
