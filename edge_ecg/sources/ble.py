@@ -16,6 +16,7 @@ from edge_ecg_bridge.polar import PolarSession, PolarSettings
 from edge_ecg_bridge.stream import Session
 
 from ..errors import DeviceError, UsageError
+from . import ble_faults
 from .address import Address
 from .base import Clock
 from .ble_link import BleLink
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _OFF = {"off": 0.0}
 _ON_OFF = {"on": 1.0, "off": 0.0}
-# After so many failures in a row the device is looked for anew: what BlueZ knew of it may be gone.
-_FAILURES_TO_RESCAN = 2
 
 GATT_OPTIONS: dict[str, frozenset[str]] = {
     POLAR: frozenset(("acceleration", "pair")),
@@ -69,8 +68,8 @@ class BleDoor:
     """Opens links to one device, again and again.
 
     The first time the device is looked for by the name or address that the user gave, later by the address
-    that was found, and only after two failures in a row, when the Bluetooth daemon has forgotten it, or when
-    the last link fell silent without an end: bleak goes on believing in what a daemon that died had told it.
+    that was found, and only when that is asked for, when the Bluetooth daemon has forgotten it, or when the
+    last link fell silent without an end: bleak goes on believing in what a daemon that died had told it.
 
     Parameters
     ----------
@@ -112,16 +111,15 @@ class BleDoor:
         self._kind = device.lower() if device is not None else None
         address.require_known(ble_options(self._kind))
         if self._kind is not None:
-            gatt_session_for(self._kind, address)  # a wrong option is found before the radio is touched
+            self._choose(self._kind)  # a wrong option is found before the radio is touched
         self._clock = clock
         self._find = find or _find
         self._wanted = address.target
         self._found: BLEDevice | None = None
         self._link: BleLink | None = None
-        self._failures = 0
 
-    def connect(self) -> tuple[BleLink, Session]:
-        """Make a link and a session for it.
+    def connect(self, rescan: bool = False) -> tuple[BleLink, Session]:
+        """Make a link and a session for it; ``rescan`` looks for the device anew.
 
         Raises
         ------
@@ -129,7 +127,7 @@ class BleDoor:
             When the device is not heard or no link comes about.
 
         """
-        if self._link is not None and not self._link.lost:
+        if rescan or (self._link is not None and not self._link.lost):
             self._found = None
         known = self._found is not None
         if self._found is None:
@@ -140,21 +138,17 @@ class BleDoor:
             self._link = BleLink(self._found, name, clock=self._clock)
         except DeviceError as error:
             self._link = None
-            self._failures += 1
-            forgotten = type(error.__cause__).__name__ == "BleakDeviceNotFoundError"
-            if forgotten or self._failures >= _FAILURES_TO_RESCAN:
-                self._found = None
-                self._failures = 0
-            if known and forgotten:
-                return self.connect()
+            if known and ble_faults.is_forgotten(error.__cause__):
+                return self.connect(rescan=True)
             raise
-        self._failures = 0
         return self._link, TunnelSession(self._session())
 
     def _session(self) -> GattSession:
-        if self._kind is not None:
-            return gatt_session_for(self._kind, self._address)
-        return ChoosingSession(lambda kind: gatt_session_for(kind, self._address))
+        return ChoosingSession(self._choose) if self._kind is None else self._choose(self._kind)
+
+    def _choose(self, kind: str) -> GattSession:
+        self._address.require_known(ble_options(kind))
+        return gatt_session_for(kind, self._address)
 
 
 def ble_options(kind: str | None) -> frozenset[str]:

@@ -33,10 +33,18 @@ def att_code(error: BaseException) -> int:
     return 0
 
 
+def is_forgotten(error: BaseException | None) -> bool:
+    """Whether the Bluetooth daemon no longer knows the device, so that only a scan can help."""
+    name = type(error).__name__
+    return name == "BleakDeviceNotFoundError" or (
+        name == "BleakError" and str(error).startswith("device ") and str(error).endswith("not found")
+    )
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether trying again may help: there is a daemon and an adapter, but the link was not made."""
     name = type(error).__name__
-    if name in ("BleakBluetoothNotAvailableError", "BleakDeviceNotFoundError", "FileNotFoundError"):
+    if is_forgotten(error) or name in ("BleakBluetoothNotAvailableError", "FileNotFoundError"):
         return False
     text = str(error)
     if "ServiceUnknown" in text or "NameHasNoOwner" in text or "NotReady" in text:
@@ -48,7 +56,7 @@ def is_passing(error: BaseException) -> bool:
 
 def explain_connect(name: str, error: BaseException) -> DeviceError:
     """Say why a device that was heard could not be connected."""
-    if type(error).__name__ == "BleakDeviceNotFoundError":
+    if is_forgotten(error):
         return DeviceError(
             f"{name} was heard, but is gone.",
             why="The Bluetooth daemon has forgotten it.",

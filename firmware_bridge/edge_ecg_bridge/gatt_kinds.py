@@ -8,7 +8,7 @@ from .gatt import Action, Connected, GattSession, Happening, short_uuid
 from .gatt_pipe import CYSPP, NORDIC_UART, TRANSPARENT_UART, find_pipe
 from .movesense import wire
 from .polar import pmd
-from .stream import BridgeError, Event
+from .stream import BridgeError, DeviceClock, Event
 
 POLAR, MOVESENSE, SHIMMER, TEXT = "polar-h10", "movesense", "shimmer3", "text"
 _CONNECT_S = 15.0
@@ -119,6 +119,11 @@ class ChoosingSession:
     def finished(self) -> bool:
         """Whether the stop is through."""
         return self._inner.finished if self._inner is not None else self._stopped
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The device's own clock at sample 0, where it has one that runs on by itself."""
+        return getattr(self._inner, "device_clock", None)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -24,7 +24,7 @@ from .gatt import (
     Value,
     Write,
 )
-from .stream import BridgeError, Event, Session
+from .stream import BridgeError, DeviceClock, Event, Session
 
 # What fits the smallest MTU (23) that every link has.
 PIECE_BYTES = 20
@@ -156,6 +156,11 @@ class PipeSession:
     def finished(self) -> bool:
         """Whether the stop is through."""
         return self.inner.finished if self._running else self._stopped
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The device's own clock at sample 0, where it has one that runs on by itself."""
+        return getattr(self.inner, "device_clock", None)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .gatt import Connect, Connected, Done, GattSession, Refused, Value
 from .gatt_wire import RecordReader, encode
-from .stream import Event
+from .stream import DeviceClock, Event
 
 
 class TunnelSession:
@@ -57,6 +57,11 @@ class TunnelSession:
     def finished(self) -> bool:
         """Whether the stop is through."""
         return self.inner.finished
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The device's own clock at sample 0, where it has one that runs on by itself."""
+        return getattr(self.inner, "device_clock", None)
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -42,6 +42,26 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceClock:
+    """A clock of the device that runs on while nobody listens, read at sample 0 of a stream.
+
+    A session whose device has one gives it as ``device_clock`` (None until sample 0 has come). By it the length
+    of an interruption is known to the sample, however long it took to connect again.
+
+    Attributes
+    ----------
+    at_s:
+        What it showed at sample 0, seconds of its own.
+    turn_s:
+        Where it begins again at 0 (512 s for the 24-bit counter of a Shimmer); None when it does not.
+
+    """
+
+    at_s: float
+    turn_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something else that the device said, such as a heart rate of its own or its battery.
 

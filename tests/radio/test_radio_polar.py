@@ -180,3 +180,20 @@ def test_as_a_source(air: Callable, monkeypatch: pytest.MonkeyPatch, look_for: C
         assert next(blocks).acceleration_g is None
         assert strap.streams == {Measurement.ECG}
     assert not strap.streams
+
+
+def test_a_strap_that_the_daemon_has_forgotten(air: Callable, meet: Callable, door: Callable) -> None:
+    strap = FaultyLink(PolarEmulator(ECG), drop_at=2)
+    radio = air(strap)
+    opened = door(radio, STRAP)
+    said = meet(radio, opened)
+    with pytest.raises(Exception, match="link broke"):
+        said.listen(10**6)
+    clock = said.session.device_clock
+    radio.run(radio.bluez.forget())
+    again = meet(radio, opened)
+    again.listen(3 * 73)
+    # The strap's clock ran on: how long it was away is known to the sample.
+    away_s = again.session.device_clock.at_s - clock.at_s
+    assert away_s > said.count / 130
+    assert radio.bluez.calls.count("StartDiscovery") == 2

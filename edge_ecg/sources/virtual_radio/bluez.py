@@ -156,10 +156,10 @@ class MiniBluez(BusObjects):
             raise BusError("DoesNotExist", "Does Not Exist")
         if remote.connection is not None:
             await remote.connection.disconnect()
-        self.forget(device)
+        await self.forget(device)
         return "", []
 
-    def forget(self, device: str | None = None) -> None:
+    async def forget(self, device: str | None = None) -> None:
         """Forget a device (all, when None is named), as BlueZ does some time after a scan."""
         for path in [device] if device is not None else list(self._remotes):
             del self._remotes[path]

@@ -12,7 +12,7 @@ from ..frame_clock import Frame, FrameClock, Placed
 from ..gatt import BATTERY_LEVEL, FIRMWARE_REVISION, Connected, Read, Subscribe, Value, Write
 from ..gatt_script import Ask, NoAnswerError, Pause, RefusedError, Script, ScriptRunner, StopScript, asked
 from ..stamp_fit import StampFit
-from ..stream import BridgeError, Detail, FloatArray, Ready, Samples
+from ..stream import BridgeError, Detail, DeviceClock, FloatArray, Ready, Samples
 from . import wire
 
 SILENCE_S = 10.0
@@ -60,12 +60,20 @@ class MovesenseSession(ScriptRunner):
         self._clock: FrameClock | None = None
         self._fit: StampFit | None = None
         self._first_s: float | None = None
+        self._last: Placed | None = None
         self._frames_s = self._heard_s = 0.0
 
     @property
     def rate_hz(self) -> float:
         """The sensor's real rate, by its own clock; the nominal one until it is known."""
         return self._clock.rate_hz if self._clock is not None else float(self._fs_hz)
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The sensor's clock at sample 0; it runs on without a link."""
+        if self._last is None or self._first_s is None:
+            return None
+        return DeviceClock(self._last.shift_s + self._first_s, wire.STAMP_MODULUS / wire.TICK_HZ)
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -181,6 +189,7 @@ class MovesenseSession(ScriptRunner):
         times_s = self._fit.times_s(placed.first_sample, n)
         if self._first_s is None:
             self._first_s = float(times_s[0])
+        self._last = placed
         self._events.append(
             Samples(
                 placed.frame.ecg_mv,

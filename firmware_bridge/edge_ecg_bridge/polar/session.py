@@ -11,7 +11,7 @@ from ..frame_clock import Frame, FrameClock, Placed
 from ..gatt import BATTERY_LEVEL, HEART_RATE, Connected, Value, Write
 from ..gatt_script import Ask, Script, ScriptRunner, StopScript, asked
 from ..heart_rate import read_heart_rate
-from ..stream import BridgeError, Detail, FloatArray, Note, Ready, Samples
+from ..stream import BridgeError, Detail, DeviceClock, FloatArray, Note, Ready, Samples
 from . import pmd
 from .frames import FrameError, RawFrame, acceleration_g, ecg_uv, split
 from .pmd import Measurement, Operation
@@ -62,6 +62,11 @@ class PolarSession(ScriptRunner):
     def rate_hz(self) -> float:
         """The strap's real rate, by its own clock; 130 until it is known."""
         return self._clock.rate_hz
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The strap's clock at sample 0, by what it is set to now; it runs on without a link."""
+        return None if self._last is None else DeviceClock(self._last.shift_s + self._first_s)
 
     @property
     def counters(self) -> Mapping[str, int]:
