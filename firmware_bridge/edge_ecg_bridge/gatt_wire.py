@@ -2,16 +2,16 @@
 
 Each message is one record: ``00``, then, with zeros taken out by consistent overhead byte stuffing (Cheshire
 S, Baker M, "Consistent overhead byte stuffing", IEEE/ACM Trans Networking 7:159-172, 1999), its kind, the
-characteristic's UUID (16 bytes, where it has one), its payload and a CRC-16 (CCITT, first byte high), then
-``00``. A record that was cut or damaged on its way costs itself, and the one that its remains run into; it
-is counted and never believed.
+characteristic's UUID (16 bytes, where it has one), its payload and the CRC-32 of all that (as in ZIP, low
+byte first), then ``00``. A record that was cut or damaged on its way costs itself; it is counted and never
+believed.
 """
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Iterable
 from uuid import UUID
+from zlib import crc32
 
 from .gatt import (
     Action,
@@ -33,7 +33,7 @@ Message = Action | Happening
 # A value has 512 bytes at most; what a device offers may need more.
 MAX_RECORD = 8192
 _UUID_BYTES = 16
-_CRC_BYTES = 2
+_CRC_BYTES = 4
 _FULL = 0xFF
 
 _CONNECT, _PAIR, _SUBSCRIBE, _UNSUBSCRIBE, _READ, _WRITE, _WRITE_COMMAND = range(0x01, 0x08)
@@ -48,7 +48,7 @@ _ON_A_CHARACTERISTIC: dict[int, type[Subscribe | Unsubscribe | Read]] = {
 def encode(message: Message) -> bytes:
     """Return a message as one record."""
     body = _body(message)
-    return b"\0" + _stuff(body + crc_hqx(body, 0xFFFF).to_bytes(_CRC_BYTES, "big")) + b"\0"
+    return b"\0" + _stuff(body + crc32(body).to_bytes(_CRC_BYTES, "little")) + b"\0"
 
 
 class RecordReader:
@@ -94,7 +94,7 @@ def _decode(record: bytes) -> Message | None:
     if plain is None or len(plain) <= _CRC_BYTES:
         return None
     body, crc = plain[:-_CRC_BYTES], plain[-_CRC_BYTES:]
-    return _message(body) if crc_hqx(body, 0xFFFF).to_bytes(_CRC_BYTES, "big") == crc else None
+    return _message(body) if crc32(body).to_bytes(_CRC_BYTES, "little") == crc else None
 
 
 def _body(message: Message) -> bytes:
