@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from edge_ecg_bridge.frame_clock import Frame, FrameClock, Placed
@@ -45,6 +45,7 @@ def check(placed: list[Placed]) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(
     st.floats(-0.05, 0.05),
     st.lists(st.sampled_from(["keep", "keep", "keep", "lose", "double", "swap"]), min_size=4, max_size=80),
@@ -106,6 +107,7 @@ def test_a_gap_that_is_no_whole_number_of_frames() -> None:
     assert [one.gap_before for one in placed if one.gap_before] == [653]
 
 
+@settings(deadline=None)
 @given(st.one_of(st.floats(-1e8, -0.7), st.floats(2.0, 1e8)), st.integers(5, 20), st.floats(0.02, 0.2))
 def test_a_clock_that_is_set(step_s: float, at: int, delay_s: float) -> None:
     frames = [
@@ -160,6 +162,7 @@ def test_stamps_that_wrap() -> None:
     assert placed[-1].stamp_s == pytest.approx(99 * 16 / 256, abs=0.0011)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2**64 - 1), st.integers(1, 100), st.floats(0, 1e6), st.binary(max_size=2)),

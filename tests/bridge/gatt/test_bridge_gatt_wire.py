@@ -57,6 +57,7 @@ def test_runs_around_the_longest(n: int, fill: int) -> None:
     assert RecordReader().feed(encode(message)) == [message]
 
 
+@settings(deadline=None)
 @given(st.lists(MESSAGES, max_size=8), st.lists(st.integers(1, 50), max_size=60))
 def test_any_pieces_give_the_same_messages(messages: list, sizes: list[int]) -> None:
     stream = b"".join(map(encode, messages))
@@ -68,12 +69,14 @@ def test_any_pieces_give_the_same_messages(messages: list, sizes: list[int]) -> 
     assert reader.records_rejected == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.lists(MESSAGES, min_size=1, max_size=3))
 def test_garbage_before_costs_itself(garbage: bytes, messages: list) -> None:
     reader = RecordReader()
     assert reader.feed(garbage + b"".join(map(encode, messages)))[-len(messages) :] == messages
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.data())
 def test_a_flipped_bit_is_never_believed(message: object, data: st.DataObject) -> None:
     record = bytearray(encode(message))
@@ -87,6 +90,7 @@ def test_a_flipped_bit_is_never_believed(message: object, data: st.DataObject) -
     assert found[0] is follower or at in (0, len(record) - 1) or reader.records_rejected
 
 
+@settings(deadline=None)
 @given(MESSAGES, st.data())
 def test_a_cut_record_costs_itself(message: object, data: st.DataObject) -> None:
     record = encode(message)
@@ -97,7 +101,7 @@ def test_a_cut_record_costs_itself(message: object, data: st.DataObject) -> None
     assert reader.records_rejected == (len(cut) > 1)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(1, 4))
 def test_an_endless_record_is_dropped(pieces: int) -> None:
     reader = RecordReader()

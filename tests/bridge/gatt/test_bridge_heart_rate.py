@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ecg_bridge.acceleration import AccelerationTrack
@@ -30,6 +30,7 @@ def test_by_hand(value: str, measured: HeartRate | None) -> None:
     assert read_heart_rate(bytes.fromhex(value)) == measured
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 65535), st.lists(st.integers(0, 65535), max_size=9), st.sampled_from([None, True, False])
 )
@@ -38,6 +39,7 @@ def test_there_and_back(rate: int, ticks: list[int], contact: bool | None) -> No
     assert read_heart_rate(heart_rate_value(measured)) == measured
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=24))
 def test_any_bytes(value: bytes) -> None:
     read_heart_rate(value)

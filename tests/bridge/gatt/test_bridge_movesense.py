@@ -65,6 +65,7 @@ def test_parts_that_do_not_belong() -> None:
     assert reader.packets_rejected == 3
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=30))
 def test_any_bytes(values: list[bytes]) -> None:
     reader = wire.PacketReader({1: 4, 2: 12})

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ecg_bridge.polar import pmd
@@ -86,6 +86,7 @@ def compressed(draw: st.DrawFn) -> bytes:
     return data
 
 
+@settings(deadline=None)
 @given(compressed())
 def test_compressed_frames_as_polar_python_reads_them(data: bytes) -> None:
     compression = pytest.importorskip("polar_python.parsers.compression", reason="pip install polar-python")
@@ -105,6 +106,7 @@ def block_widths(data: bytes) -> set[int]:
     return widths
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_samples_or_a_frame_error(value: bytes) -> None:
     pmd.is_response(value, 1, 0)
