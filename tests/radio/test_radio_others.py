@@ -39,7 +39,7 @@ def test_movesense(air: Callable, meet: Callable) -> None:
     assert np.abs(said.ecg_mv - truth).max() <= MV_PER_COUNT / 2 * 1.001
     assert np.abs(said.time_s - said.numbers / 256).max() < 0.002  # the stamps are whole milliseconds
     said.stop()
-    assert not sensor.device.streams
+    assert not sensor.device.running
 
 
 def test_movesense_without_such_a_rate(air: Callable, meet: Callable) -> None:

@@ -39,7 +39,7 @@ def test_a_strap_streams_without_a_gap_and_is_stopped(air: Callable, meet: Calla
     assert said.samples[-1].acceleration_g[-1] == pytest.approx([0, 1, 0], abs=0.02)
     assert {note.name for note in said.notes} == {"heart_rate"}
     said.stop()
-    assert not strap.streams
+    assert not strap.running
 
 
 def test_lost_and_doubled_frames_are_counted_by_the_straps_time(air: Callable, meet: Callable) -> None:
@@ -71,7 +71,7 @@ def test_a_broken_link_is_noticed_and_another_one_made(air: Callable, meet: Call
     with pytest.raises(Exception, match="link broke"):
         said.listen(10**6)
     assert said.count == 7 * 73  # what came before the break is not lost with it
-    assert not strap.device.streams
+    assert not strap.device.running
     again = meet(radio, opened)
     again.listen(5 * 73)
     assert again.numbers.tolist() == list(range(again.count))
@@ -178,8 +178,8 @@ def test_as_a_source(air: Callable, monkeypatch: pytest.MonkeyPatch, look_for: C
         blocks = (item for item in source if isinstance(item, SampleBlock))
         assert len(next(blocks)) == 73
         assert next(blocks).acceleration_g is None
-        assert strap.streams == {Measurement.ECG}
-    assert not strap.streams
+        assert strap.running == {Measurement.ECG}
+    assert not strap.running
 
 
 def test_a_strap_that_the_daemon_has_forgotten(air: Callable, meet: Callable, door: Callable) -> None:

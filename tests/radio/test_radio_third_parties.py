@@ -63,7 +63,7 @@ def test_bleakheart(air: Callable, look_for: Callable) -> None:
     assert {y for _, y, _ in moved} == {1000}
     assert beat[0] == "HR"
     assert beat[2][0] == 72
-    assert not strap.streams
+    assert not strap.running
 
 
 def test_polar_python(air: Callable, look_for: Callable) -> None:
@@ -97,4 +97,4 @@ def test_polar_python(air: Callable, look_for: Callable) -> None:
     frames, moved = radio_loop().run(stream(), LIMIT_S)
     check_frames([frame.timestamp for frame in frames], [frame.data for frame in frames])
     assert {y for frame in moved for _, y, _ in frame.data} == {1000}
-    assert not strap.streams
+    assert not strap.running

@@ -8,6 +8,7 @@ from .odd import DockEmulator, GarbageEmulator, SilentEmulator
 from .polar import PolarEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
+from .tunnelled import tunnelled_movesense, tunnelled_polar
 
 __all__ = [
     "DockEmulator",
@@ -24,4 +25,6 @@ __all__ = [
     "SilentEmulator",
     "TextEmulator",
     "TunnelEmulator",
+    "tunnelled_movesense",
+    "tunnelled_polar",
 ]

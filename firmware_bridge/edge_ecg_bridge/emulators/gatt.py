@@ -134,6 +134,16 @@ class TunnelEmulator:
         return bool(getattr(self.device, "recording_over", False))
 
     @property
+    def streams(self) -> int:
+        """How often its ECG was begun."""
+        return int(getattr(self.device, "streams", 0))
+
+    @property
+    def fs_hz(self) -> float:
+        """The rate at which it measures; 0 where it does not tell."""
+        return float(getattr(self.device, "fs_hz", 0.0))
+
+    @property
     def ended(self) -> bool:
         """Whether it has hung up."""
         return self.device.ended and not self._answers

@@ -19,7 +19,7 @@ from .gatt import (
     Notification,
     Service,
 )
-from .polar import _standing
+from .polar import standing
 
 PACKET_SAMPLES = 16
 _ACCELERATION_PACKET = 4
@@ -35,8 +35,8 @@ class MovesenseEmulator:
     ----------
     signal:
         The ECG; asked for at the real rate of the subscription.
-    acceleration:
-        (n,) seconds since the subscription -> (n, 3) g.
+    motion:
+        What its accelerometer feels: (n,) seconds since the subscription -> (n, 3) g.
     name:
         How it advertises itself.
     rates_hz:
@@ -54,6 +54,12 @@ class MovesenseEmulator:
     ----------
     packets_sent, samples_sent:
         What left it as ECG.
+    fs_hz:
+        The rate at which it measures its ECG.
+    running:
+        The references under which data run.
+    streams:
+        How often the ECG was begun.
 
     """
 
@@ -61,7 +67,7 @@ class MovesenseEmulator:
         self,
         signal: Signal,
         *,
-        acceleration: Callable[[FloatArray], FloatArray] = _standing,
+        motion: Callable[[FloatArray], FloatArray] = standing,
         name: str = "Movesense 174630000192",
         rates_hz: tuple[int, ...] = wire.ECG_RATES_HZ,
         rate_error: float = 0.0,
@@ -83,9 +89,10 @@ class MovesenseEmulator:
             Service(short_uuid(0x180F), (Characteristic(BATTERY_LEVEL, frozenset(("read",))),)),
             Service(short_uuid(0x180A), (Characteristic(FIRMWARE_REVISION, frozenset(("read",))),)),
         )
-        self.packets_sent = self.samples_sent = 0
+        self.packets_sent = self.samples_sent = self.streams = 0
+        self.fs_hz = 256.0
         self.recording_over = False
-        self._signal, self._acceleration = signal, acceleration
+        self._signal, self._motion = signal, motion
         self._rates_hz, self._rate_error = rates_hz, rate_error
         self._counter = counter
         self._packet_bytes = packet_bytes
@@ -95,7 +102,7 @@ class MovesenseEmulator:
         self._out: list[Notification] = []
 
     @property
-    def streams(self) -> frozenset[int]:
+    def running(self) -> frozenset[int]:
         """The references under which data run."""
         return frozenset(self._streams)
 
@@ -167,6 +174,9 @@ class MovesenseEmulator:
         ecg = path == "/Meas/ECG"
         real_hz = int(rate) * (1.0 + self._rate_error) if ecg else float(rate)
         source = Reservoir(self._signal(real_hz)) if ecg else None
+        if ecg:
+            self.fs_hz = real_hz
+            self.streams += 1
         self._streams[reference] = _Stream(
             now_s, real_hz, PACKET_SAMPLES if ecg else _ACCELERATION_PACKET, source
         )
@@ -193,7 +203,7 @@ class MovesenseEmulator:
         n = stream.packet
         if stream.source is None:
             t_s = (stream.made + np.arange(float(n))) / stream.rate_hz
-            return (self._acceleration(t_s) * wire.STANDARD_GRAVITY_M_S2).astype("<f4").tobytes()
+            return (self._motion(t_s) * wire.STANDARD_GRAVITY_M_S2).astype("<f4").tobytes()
         ecg_mv = stream.source.take(n)
         if len(ecg_mv) < n and self._loop:
             stream.source = Reservoir(self._signal(stream.rate_hz))

@@ -49,7 +49,7 @@ _BAD_SETTING = {
 }
 
 
-def _standing(t_s: FloatArray) -> FloatArray:
+def standing(t_s: FloatArray) -> FloatArray:
     """A body upright and at rest: 1 g along the second axis, and breathing."""
     breath = 0.01 * np.sin(2 * np.pi * 0.25 * t_s)
     return np.stack([breath, np.ones(len(t_s)), breath], axis=1)
@@ -62,8 +62,8 @@ class PolarEmulator:
     ----------
     signal:
         The ECG; asked for at the real rate, from its beginning at every start.
-    acceleration:
-        (n,) seconds since the start -> (n, 3) g.
+    motion:
+        What its accelerometer feels: (n,) seconds since the start -> (n, 3) g.
     name:
         How it advertises itself.
     rate_error:
@@ -91,8 +91,10 @@ class PolarEmulator:
     ----------
     frames_sent, samples_sent:
         What left it as ECG.
-    streams:
+    running:
         The measurements that run.
+    streams:
+        How often the ECG was begun.
     paired:
         Whether a bond was made.
 
@@ -102,7 +104,7 @@ class PolarEmulator:
         self,
         signal: Signal,
         *,
-        acceleration: Callable[[FloatArray], FloatArray] = _standing,
+        motion: Callable[[FloatArray], FloatArray] = standing,
         name: str = "Polar H10 12345678",
         rate_error: float = 0.0,
         counter: int = POWER_UP_NS,
@@ -123,10 +125,10 @@ class PolarEmulator:
         self.rate_hz = NOMINAL_HZ * (1.0 + rate_error)
         self.services = _services(old_firmware)
         self.advertised = (short_uuid(0x180D),)
-        self.frames_sent = self.samples_sent = 0
+        self.frames_sent = self.samples_sent = self.streams = 0
         self.recording_over = False
         self.paired = False
-        self._signal, self._acceleration = signal, acceleration
+        self._signal, self._motion = signal, motion
         self._counter = counter
         self._clock_steps = tuple(clock_steps)
         self._frame_samples = frame_samples
@@ -147,7 +149,12 @@ class PolarEmulator:
             self._begin(Measurement.ECG, 0.0)
 
     @property
-    def streams(self) -> frozenset[int]:
+    def fs_hz(self) -> float:
+        """The rate at which it measures."""
+        return self.rate_hz
+
+    @property
+    def running(self) -> frozenset[int]:
         """The measurements that run."""
         return frozenset(self._streams)
 
@@ -262,6 +269,7 @@ class PolarEmulator:
         self._made[kind] = 0
         if kind == Measurement.ECG:
             self._source = Reservoir(self._signal(self.rate_hz))
+            self.streams += 1
             if self._first_start_s is None:
                 self._first_start_s = now_s
 
@@ -317,7 +325,7 @@ class PolarEmulator:
         kind = Measurement.ACCELERATION
         t_s = (self._made[kind] + 1.0 + np.arange(_ACCELERATION_FRAME)) / self._acceleration_hz
         self._made[kind] += _ACCELERATION_FRAME
-        milli_g = np.rint(self._acceleration(t_s) * _MG_PER_G).astype("<i2")
+        milli_g = np.rint(self._motion(t_s) * _MG_PER_G).astype("<i2")
         head = bytes((kind,)) + self._stamp_ns(at_s) + b"\x01"
         self._out.append(Notification(pmd.PMD_DATA, head + milli_g.tobytes()))
 

@@ -127,9 +127,9 @@ def test_a_lost_part_is_a_loss_of_its_samples(talk: Callable) -> None:
 def test_the_stop_ends_both_subscriptions(talk: Callable) -> None:
     device = MovesenseEmulator(ECG)
     said = talk(MovesenseSession(), device, 3.0)
-    assert device.streams == {1, 2}
+    assert device.running == {1, 2}
     said.stop()
-    assert not device.streams
+    assert not device.running
 
 
 def test_the_next_rate_where_256_is_not_known(talk: Callable) -> None:

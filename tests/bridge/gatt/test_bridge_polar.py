@@ -125,7 +125,7 @@ def test_acceleration_at_the_samples_own_time(talk: Callable) -> None:
     def lift(t_s: np.ndarray) -> np.ndarray:
         return np.stack([t_s / 10, 0 * t_s, np.where(t_s > 5, -1.0, 1.0)], axis=1)
 
-    said = talk(PolarSession(PolarSettings(acceleration_hz=200)), PolarEmulator(ECG, acceleration=lift))
+    said = talk(PolarSession(PolarSettings(acceleration_hz=200)), PolarEmulator(ECG, motion=lift))
     assert said.ready.details["acceleration_hz"] == 200
     late = said.numbers > 130
     begin_s = said.time_s[late] - said.acceleration_g[late, 0] * 10
@@ -138,7 +138,7 @@ def test_acceleration_at_the_samples_own_time(talk: Callable) -> None:
 def test_without_acceleration(talk: Callable) -> None:
     device = PolarEmulator(ECG)
     said = talk(PolarSession(PolarSettings(acceleration_hz=0)), device)
-    assert device.streams == {Measurement.ECG}
+    assert device.running == {Measurement.ECG}
     assert all(block.acceleration_g is None for block in said.samples)
 
 
@@ -179,7 +179,7 @@ def test_the_stop_is_always_sent(talk: Callable) -> None:
         device = PolarEmulator(ECG)
         said = talk(PolarSession(), device, float(until_s)).stop()
         said.device.bytes_to_send(said.now_s)
-        assert not device.streams, f"stopped after {until_s:.2f} s"
+        assert not device.running, f"stopped after {until_s:.2f} s"
 
 
 def test_a_stop_that_is_not_answered_ends(talk: Callable) -> None:
