@@ -210,9 +210,9 @@ class PipeEmulator:
     def __init__(self, inner: Emulator, pipe: Pipe, *, name: str, piece_bytes: int = PIECE_BYTES) -> None:
         self.inner = inner
         self.name = name
-        self.advertised = (pipe.service,)
+        self.advertised: tuple[str, ...] = (pipe.service,)
         write = {"write"} if pipe.response else {"write", "write-without-response"}
-        self.services = (
+        self.services: tuple[Service, ...] = (
             Service(
                 pipe.service,
                 (

@@ -77,8 +77,8 @@ class MovesenseEmulator:
         seed: int = 0,
     ) -> None:
         self.name = name
-        self.advertised = (short_uuid(wire.ADVERTISED),)
-        self.services = (
+        self.advertised: tuple[str, ...] = (short_uuid(wire.ADVERTISED),)
+        self.services: tuple[Service, ...] = (
             Service(
                 wire.SERVICE,
                 (

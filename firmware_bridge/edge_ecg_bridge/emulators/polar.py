@@ -123,8 +123,8 @@ class PolarEmulator:
     ) -> None:
         self.name = name
         self.rate_hz = NOMINAL_HZ * (1.0 + rate_error)
-        self.services = _services(old_firmware)
-        self.advertised = (short_uuid(0x180D),)
+        self.services: tuple[Service, ...] = _services(old_firmware)
+        self.advertised: tuple[str, ...] = (short_uuid(0x180D),)
         self.frames_sent = self.samples_sent = self.streams = 0
         self.recording_over = False
         self.paired = False
