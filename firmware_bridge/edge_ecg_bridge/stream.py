@@ -45,8 +45,8 @@ class Samples:
 class DeviceClock:
     """A clock of the device that runs on while nobody listens, read at sample 0 of a stream.
 
-    A session whose device has one gives it as ``device_clock`` (None until sample 0 has come). By it the length
-    of an interruption is known to the sample, however long it took to connect again.
+    A session whose device has one gives it as ``device_clock`` (None until sample 0 has come). By it the
+    length of an interruption is known to the sample, however long it took to connect again.
 
     Attributes
     ----------
