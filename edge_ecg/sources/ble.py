@@ -7,18 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_ecg_bridge.gatt import GattSession
-from edge_ecg_bridge.gatt_kinds import MOVESENSE, POLAR, ChoosingSession
+from edge_ecg_bridge.gatt_kinds import ChoosingSession
 from edge_ecg_bridge.gatt_pipe import PipeSession
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
-from edge_ecg_bridge.movesense import MovesenseSession, MovesenseSettings
-from edge_ecg_bridge.movesense.wire import ACCELERATION_RATES_HZ, ECG_RATES_HZ
-from edge_ecg_bridge.polar import PolarSession, PolarSettings
 from edge_ecg_bridge.stream import Session
 
 from ..errors import DeviceError, UsageError
 from . import ble_faults
 from .address import Address
 from .base import Clock
+from .ble_kinds import GATT_KINDS
 from .ble_link import BleLink
 from .ble_scan import find_device
 from .kinds import KINDS, options_of, session_for
@@ -28,40 +26,22 @@ from .session_source import SessionSource
 if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice
 
-_OFF = {"off": 0.0}
-_ON_OFF = {"on": 1.0, "off": 0.0}
-
-GATT_OPTIONS: dict[str, frozenset[str]] = {
-    POLAR: frozenset(("acceleration", "pair")),
-    MOVESENSE: frozenset(("rate", "acceleration")),
-}
 # Kinds that a device behind Bluetooth LE may be; those beside the GATT ones speak through a serial line.
-BLE_KINDS = tuple(dict.fromkeys((*GATT_OPTIONS, *KINDS)))
+BLE_KINDS = tuple(dict.fromkeys((*GATT_KINDS, *KINDS)))
 
 
 def gatt_session_for(kind: str, address: Address) -> GattSession:
     """Make the session of a kind from the options of an address; UsageError when one makes no sense."""
-    if kind == POLAR:
-        return PolarSession(
-            PolarSettings(
-                acceleration_hz=round(
-                    address.number("acceleration", 50.0, minimum=25, maximum=200, words=_OFF)
-                ),
-                pair=bool(address.number("pair", 0.0, minimum=0, maximum=1, words=_ON_OFF)),
-            )
-        )
-    if kind == MOVESENSE:
-        rate = round(address.number("rate", 0.0, minimum=min(ECG_RATES_HZ), maximum=max(ECG_RATES_HZ)))
-        asked = round(address.number("acceleration", 52.0, minimum=13, maximum=1666, words=_OFF))
-        nearest = min(ACCELERATION_RATES_HZ, key=lambda one: abs(one - asked))
-        acceleration_hz = nearest if asked else 0
-        return MovesenseSession(MovesenseSettings(fs_hz=rate or None, acceleration_hz=acceleration_hz))
+    if kind in GATT_KINDS:
+        return GATT_KINDS[kind][0](address)
     return PipeSession(session_for(kind, address))
 
 
-def stream_session_for(kind: str, address: Address) -> Session:
-    """Return the same behind the interface of a byte stream, as ``sim:`` and ports have it."""
-    return TunnelSession(gatt_session_for(kind, address))
+def ble_options(kind: str | None) -> frozenset[str]:
+    """Return the options that a kind reads over Bluetooth LE; those of all kinds when it is not known yet."""
+    if kind is None:
+        return options_of(None).union(*(options for _, options in GATT_KINDS.values()))
+    return GATT_KINDS[kind][1] if kind in GATT_KINDS else options_of(kind)
 
 
 class BleDoor:
@@ -149,13 +129,6 @@ class BleDoor:
     def _choose(self, kind: str) -> GattSession:
         self._address.require_known(ble_options(kind))
         return gatt_session_for(kind, self._address)
-
-
-def ble_options(kind: str | None) -> frozenset[str]:
-    """Return the options that a kind reads over Bluetooth LE; those of all kinds when it is not known yet."""
-    if kind is None:
-        return options_of(None).union(*GATT_OPTIONS.values())
-    return GATT_OPTIONS.get(kind) or options_of(kind)
 
 
 def open_ble(address: Address, *, device: str | None = None, clock: Clock = time.monotonic) -> SessionSource:
