@@ -10,7 +10,6 @@ from edge_ecg_bridge.gatt import GattSession
 from edge_ecg_bridge.gatt_kinds import ChoosingSession
 from edge_ecg_bridge.gatt_pipe import PipeSession
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
-from edge_ecg_bridge.stream import Session
 
 from ..errors import DeviceError, UsageError
 from . import ble_faults
@@ -98,7 +97,7 @@ class BleDoor:
         self._found: BLEDevice | None = None
         self._link: BleLink | None = None
 
-    def connect(self, rescan: bool = False) -> tuple[BleLink, Session]:
+    def connect(self, rescan: bool = False) -> tuple[BleLink, TunnelSession]:
         """Make a link and a session for it; ``rescan`` looks for the device anew.
 
         Raises

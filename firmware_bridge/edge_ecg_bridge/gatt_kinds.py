@@ -8,7 +8,7 @@ from .gatt import Action, Connected, GattSession, Happening, short_uuid
 from .gatt_pipe import CYSPP, NORDIC_UART, TRANSPARENT_UART, find_pipe
 from .movesense import wire
 from .polar import pmd
-from .stream import BridgeError, DeviceClock, Event
+from .stream import BridgeError, DeviceClock, Event, Note
 
 POLAR, MOVESENSE, SHIMMER, TEXT = "polar-h10", "movesense", "shimmer3", "text"
 _CONNECT_S = 15.0
@@ -119,6 +119,11 @@ class ChoosingSession:
     def finished(self) -> bool:
         """Whether the stop is through."""
         return self._inner.finished if self._inner is not None else self._stopped
+
+    def notes(self) -> list[Note]:
+        """Return what the device said beside its ECG since the last call."""
+        give = getattr(self._inner, "notes", None)
+        return list(give()) if give is not None else []
 
     @property
     def device_clock(self) -> DeviceClock | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .gatt import Connect, Connected, Done, GattSession, Refused, Value
 from .gatt_wire import RecordReader, encode
-from .stream import DeviceClock, Event
+from .stream import DeviceClock, Event, Note
 
 
 class TunnelSession:
@@ -57,6 +57,11 @@ class TunnelSession:
     def finished(self) -> bool:
         """Whether the stop is through."""
         return self.inner.finished
+
+    def notes(self) -> list[Note]:
+        """Return what the device said beside its ECG since the last call."""
+        give = getattr(self.inner, "notes", None)
+        return list(give()) if give is not None else []
 
     @property
     def device_clock(self) -> DeviceClock | None:

@@ -65,14 +65,15 @@ class DeviceClock:
 class Note:
     """Something else that the device said, such as a heart rate of its own or its battery.
 
-    ``name`` is a word such as ``heart_rate``; ``values`` are plain, their names carry units.
+    A session whose device says such things gives them out by ``notes()``. ``name`` is a word such as
+    ``heart_rate``; ``values`` are plain, their names carry units.
     """
 
     name: str
     values: Mapping[str, Detail] = field(default_factory=dict)
 
 
-Event = Ready | Samples | Note
+Event = Ready | Samples
 
 
 class BridgeError(Exception):

@@ -22,7 +22,8 @@ from edge_ecg.sources.ble_scan import find_device
 from edge_ecg.sources.radio_loop import radio_loop
 from edge_ecg.sources.virtual_radio import VirtualRadio, missing_parts
 from edge_ecg_bridge.emulators import GattEmulator
-from edge_ecg_bridge.stream import FloatArray, Note, Ready, Samples, Session
+from edge_ecg_bridge.gatt_tunnel import TunnelSession
+from edge_ecg_bridge.stream import FloatArray, Note, Ready, Samples
 
 SPEED = 20.0
 # Turns of 50 ms in which nothing came, and turns in all, until a test gives up.
@@ -66,7 +67,7 @@ class Conversation:
     """A session and its link, and what came of them."""
 
     link: BleLink
-    session: Session
+    session: TunnelSession
     ready: Ready | None = None
     samples: list[Samples] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
@@ -84,10 +85,9 @@ class Conversation:
             for event in self.session.events():
                 if isinstance(event, Ready):
                     self.ready = event
-                elif isinstance(event, Samples):
-                    self.samples.append(event)
                 else:
-                    self.notes.append(event)
+                    self.samples.append(event)
+            self.notes += self.session.notes()
         return bool(data)
 
     def until(self, enough: Callable[[], bool]) -> None:

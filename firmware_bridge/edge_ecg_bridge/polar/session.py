@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
@@ -24,6 +25,7 @@ _RATE_TOLERANCE = 0.06
 _RANGE_MV = 20.0
 _UV_PER_MV = 1000.0
 _STOP_ANSWER_S = 0.7
+_MAX_NOTES = 64
 
 
 class PolarSession(ScriptRunner):
@@ -55,6 +57,8 @@ class PolarSession(ScriptRunner):
         self._first_s = 0.0
         self._rejected = 0
         self._unknown: set[str] = set()
+        # Nobody need ask for them: only the latest are kept.
+        self._notes: deque[Note] = deque(maxlen=_MAX_NOTES)
         self._heard_s = 0.0
         self._frames_s = 0.0
 
@@ -62,6 +66,12 @@ class PolarSession(ScriptRunner):
     def rate_hz(self) -> float:
         """The strap's real rate, by its own clock; 130 until it is known."""
         return self._clock.rate_hz
+
+    def notes(self) -> list[Note]:
+        """Return what the strap said beside its ECG since the last call: ``heart_rate``, ``battery``."""
+        notes = list(self._notes)
+        self._notes.clear()
+        return notes
 
     @property
     def device_clock(self) -> DeviceClock | None:
@@ -102,7 +112,7 @@ class PolarSession(ScriptRunner):
         elif value.characteristic == HEART_RATE:
             self._note_heart_rate(value.data)
         elif value.characteristic == BATTERY_LEVEL and value.data:
-            self._events.append(Note("battery", {"battery_percent": value.data[0]}))
+            self._notes.append(Note("battery", {"battery_percent": value.data[0]}))
 
     def _frame(self, data: bytes, now_s: float) -> None:
         if not self._setup.listening:
@@ -161,7 +171,7 @@ class PolarSession(ScriptRunner):
             values["rr_ms"] = " ".join(f"{interval_s * 1000.0:.0f}" for interval_s in measured.rr_s)
         if measured.contact is not None:
             values["contact"] = measured.contact
-        self._events.append(Note("heart_rate", values))
+        self._notes.append(Note("heart_rate", values))
 
     def _through(self, ready: Ready | None, now_s: float) -> None:
         self._heard_s = self._frames_s = now_s

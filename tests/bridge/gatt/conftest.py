@@ -37,10 +37,9 @@ class Talk:
             for event in self.session.events():
                 if isinstance(event, Ready):
                     self.ready = event
-                elif isinstance(event, Samples):
-                    self.samples.append(event)
                 else:
-                    self.notes.append(event)
+                    self.samples.append(event)
+            self.notes += self.session.notes()
         self.now_s += STEP_S
 
     def on(self, until_s: float) -> Talk:
