@@ -5,6 +5,7 @@ virtual radio. A program that is started with ``DBUS_SYSTEM_BUS_ADDRESS`` set to
 streams as it would on a Raspberry Pi. Needs ``dbus-daemon`` and the package ``bumble``; Linux only.
 """
 
-from .radio import VirtualRadio, missing_parts
+from .host import BleHost
+from .radio import BUS_VARIABLE, VirtualRadio, missing_parts
 
-__all__ = ["VirtualRadio", "missing_parts"]
+__all__ = ["BUS_VARIABLE", "BleHost", "VirtualRadio", "missing_parts"]

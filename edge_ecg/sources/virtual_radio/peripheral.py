@@ -74,6 +74,11 @@ class VirtualPeripheral:
         self._pump: asyncio.Task[None] | None = None
         self._readvertising: asyncio.Future[None] | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether a host has a link to it."""
+        return self._connection is not None
+
     async def power_on(self) -> None:
         """Begin to advertise."""
         for service in self.emulator.services:
@@ -97,7 +102,7 @@ class VirtualPeripheral:
             self._device.add_service(gatt.Service(UUID(service.uuid), ones))
         self._device.on(self._device.EVENT_CONNECTION, self._connected)
         await self._device.power_on()
-        await self._advertise()
+        await self.advertise()
         self._pump = asyncio.create_task(self._run())
 
     async def power_off(self) -> None:
@@ -105,21 +110,23 @@ class VirtualPeripheral:
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
-        if self._connection is not None:
-            await self.drop_link(advertise=False)
-        elif self._device.is_advertising:
-            await self._device.stop_advertising()
+        await self.drop_link(advertise=False)
 
     async def drop_link(self, *, advertise: bool = True) -> None:
-        """Break the link, and advertise again."""
+        """Break the link, and advertise again or no more."""
         connection, self._connection = self._connection, None
         if connection is not None:
             self.emulator.link_lost()
             await connection.disconnect()
-        if advertise and not self._device.is_advertising:
-            await self._advertise()
+        if advertise:
+            await self.advertise()
+        elif self._device.is_advertising:
+            await self._device.stop_advertising()
 
-    async def _advertise(self) -> None:
+    async def advertise(self) -> None:
+        """Let itself be heard, if it is not already."""
+        if self._device.is_advertising:
+            return
         parts: list[Any] = [
             data_types.Flags(AdvertisingData.Flags(0x06)),
             data_types.CompleteLocalName(self.emulator.name),
@@ -151,8 +158,8 @@ class VirtualPeripheral:
             self._readvertising = asyncio.ensure_future(self._advertise_again())
 
     async def _advertise_again(self) -> None:
-        if self._pump is not None and not self._pump.done() and not self._device.is_advertising:
-            await self._advertise()
+        if self._pump is not None and not self._pump.done():
+            await self.advertise()
 
     def _paired(self, *_: object) -> None:
         self.emulator.pair(self._now())
