@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # Kinds that a device behind Bluetooth LE may be; those beside the GATT ones speak through a serial line.
 BLE_KINDS = tuple(dict.fromkeys((*GATT_KINDS, *KINDS)))
 
+_OWN_OPTIONS = frozenset(("adapter",))
+
 
 def gatt_session_for(kind: str, address: Address) -> GattSession:
     """Make the session of a kind from the options of an address; UsageError when one makes no sense."""
@@ -88,11 +90,11 @@ class BleDoor:
             )
         self._address = address
         self._kind = device.lower() if device is not None else None
-        address.require_known(ble_options(self._kind))
+        address.require_known(ble_options(self._kind) | _OWN_OPTIONS)
         if self._kind is not None:
             self._choose(self._kind)  # a wrong option is found before the radio is touched
         self._clock = clock
-        self._find = find or _find
+        self._find = find or self._listen
         self._wanted = address.target
         self._found: BLEDevice | None = None
         self._link: BleLink | None = None
@@ -125,8 +127,11 @@ class BleDoor:
     def _session(self) -> GattSession:
         return ChoosingSession(self._choose) if self._kind is None else self._choose(self._kind)
 
+    def _listen(self, target: str) -> BLEDevice:
+        return radio_loop().run(find_device(target, adapter=self._address.options.get("adapter")))
+
     def _choose(self, kind: str) -> GattSession:
-        self._address.require_known(ble_options(kind))
+        self._address.require_known(ble_options(kind) | _OWN_OPTIONS)
         return gatt_session_for(kind, self._address)
 
 
@@ -143,7 +148,3 @@ def open_ble(address: Address, *, device: str | None = None, clock: Clock = time
     """
     link, session = BleDoor(address, device=device, clock=clock).connect()
     return SessionSource(address, link, session, clock=clock)
-
-
-def _find(target: str) -> BLEDevice:
-    return radio_loop().run(find_device(target))

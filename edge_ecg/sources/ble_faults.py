@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ..discovery import bluetooth_failure
 from ..errors import DeviceError
 
+_NO_ADAPTER = re.compile(r"adapter '(.*)' not found")
 _NOT_PERMITTED = "org.bluez.Error.NotPermitted"
 _NOT_PAIRED = "Not paired"
 ATT_NOT_FOUND = 0x0A
@@ -74,6 +77,12 @@ def explain_connect(name: str, error: BaseException) -> DeviceError:
 
 def explain(error: BaseException) -> DeviceError:
     """Say why Bluetooth could not be used at all."""
+    adapter = _NO_ADAPTER.fullmatch(str(error))
+    if adapter is not None:
+        return DeviceError(
+            f"This machine has no Bluetooth adapter {adapter[1]}.",
+            remedy="bluetoothctl list tells which there are; leave ?adapter= out for the first one.",
+        )
     reason, remedy = bluetooth_failure(error)
     return DeviceError(reason, remedy=remedy)
 

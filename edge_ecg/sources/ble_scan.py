@@ -28,11 +28,14 @@ def is_address(target: str) -> bool:
     return _ADDRESS.fullmatch(target) is not None
 
 
-async def find_device(target: str, *, listen_s: float = LISTEN_S, settle_s: float = SETTLE_S) -> BLEDevice:
+async def find_device(
+    target: str, *, adapter: str | None = None, listen_s: float = LISTEN_S, settle_s: float = SETTLE_S
+) -> BLEDevice:
     """Listen until the device is heard; the scanner is off when this returns.
 
     A whole name is taken at once; of names that only begin so there must be one. A device that is connected
-    to this machine already, by a program that died, does not advertise: it is found all the same.
+    to this machine already, by a program that died, does not advertise: it is found all the same. ``adapter``
+    is BlueZ's name of the one to listen with, such as ``hci1``; None for the first.
 
     Raises
     ------
@@ -55,7 +58,7 @@ async def find_device(target: str, *, listen_s: float = LISTEN_S, settle_s: floa
             begins.set()
 
     try:
-        async with BleakScanner(seen):
+        async with BleakScanner(seen, bluez={"adapter": adapter} if adapter else {}):
             await _first(exact, begins, timeout_s=listen_s)
             if begins.is_set() and not exact.is_set():
                 await _first(exact, timeout_s=settle_s)

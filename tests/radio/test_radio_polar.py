@@ -171,7 +171,7 @@ def test_an_old_firmware(air: Callable, meet: Callable) -> None:
 def test_as_a_source(air: Callable, monkeypatch: pytest.MonkeyPatch, look_for: Callable) -> None:
     strap = PolarEmulator(ECG)
     radio = air(strap)
-    monkeypatch.setattr(ble, "_find", look_for)
+    monkeypatch.setattr(ble.BleDoor, "_listen", lambda _, target: look_for(target))
     with ble.open_ble(parse_address(STRAP + "?acceleration=off"), clock=radio.now) as source:
         assert source.info.device == "polar-h10"
         assert source.info.fs_hz == 130.0

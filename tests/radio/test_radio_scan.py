@@ -63,6 +63,16 @@ def test_a_strap_that_a_dead_program_left_connected(
     assert found.address == "F0:00:00:00:00:01"
 
 
+def test_another_adapter(air: Callable) -> None:
+    radio = air(PolarEmulator(ECG))
+    opened = BleDoor(parse_address("ble:Polar H10 12345678?adapter=hci0"), clock=radio.now)
+    link, _ = opened.connect()
+    link.close()
+    other = BleDoor(parse_address("ble:Polar H10 12345678?adapter=hci9"), clock=radio.now)
+    with pytest.raises(DeviceError, match="no Bluetooth adapter hci9"):
+        other.connect()
+
+
 def test_without_a_daemon(air: Callable, look_for: Callable) -> None:
     radio = air()
     radio.run(radio.bluez.die())

@@ -71,7 +71,8 @@ class PrivateBus:
             env={**os.environ, "LC_ALL": "C"},
         )
         assert self._daemon.stdout is not None
-        self.address = self._daemon.stdout.readline().decode().strip()
+        # Without the bus's own identity, which nobody needs to type.
+        self.address = self._daemon.stdout.readline().decode().strip().partition(",guid=")[0]
         if not self.address:
             assert self._daemon.stderr is not None
             why = self._daemon.stderr.read().decode(errors="replace").strip()
