@@ -13,6 +13,7 @@ _NOT_PAIRED = "Not paired"
 ATT_NOT_FOUND = 0x0A
 ATT_INSUFFICIENT_AUTHENTICATION = 0x05
 # BlueZ's names for a radio link that did not come about, or broke while it did.
+_DAEMON_ERRORS = ("ServiceUnknown", "NameHasNoOwner", "NotReady")
 _LINK_ERRORS = (
     "abort",
     "le-connection",
@@ -50,7 +51,7 @@ def is_passing(error: BaseException) -> bool:
     if is_forgotten(error) or name in ("BleakBluetoothNotAvailableError", "FileNotFoundError"):
         return False
     text = str(error)
-    if "ServiceUnknown" in text or "NameHasNoOwner" in text or "NotReady" in text:
+    if _NO_ADAPTER.fullmatch(text) or any(word in text for word in _DAEMON_ERRORS):
         return False
     return (
         isinstance(error, TimeoutError) or any(word in text for word in _LINK_ERRORS) or name == "BleakError"

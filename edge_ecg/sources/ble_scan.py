@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LISTEN_S = 12.0
 # After the first device whose name begins as wanted, others may follow.
 SETTLE_S = 1.5
+_ANSWER_S = 10.0
 # A Bluetooth address, or the UUID that macOS gives in its place.
 _ADDRESS = re.compile(
     r"([0-9A-F]{2}:){5}[0-9A-F]{2}|[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE
@@ -43,8 +44,6 @@ async def find_device(
         When none or several fit, or Bluetooth cannot be used.
 
     """
-    from bleak import BleakScanner
-
     heard: dict[str, tuple[BLEDevice, str]] = {}
     exact, begins = asyncio.Event(), asyncio.Event()
     wanted = target.casefold()
@@ -58,12 +57,16 @@ async def find_device(
             begins.set()
 
     try:
-        async with BleakScanner(seen, bluez={"adapter": adapter} if adapter else {}):
-            await _first(exact, begins, timeout_s=listen_s)
-            if begins.is_set() and not exact.is_set():
-                await _first(exact, timeout_s=settle_s)
-        if not (exact.is_set() or begins.is_set()):
-            heard |= await _connected()
+        from bleak import BleakScanner
+
+        # A D-Bus that takes the call and never answers would otherwise hold us for ever.
+        async with asyncio.timeout(listen_s + settle_s + _ANSWER_S):
+            async with BleakScanner(seen, bluez={"adapter": adapter} if adapter else {}):
+                await _first(exact, begins, timeout_s=listen_s)
+                if begins.is_set() and not exact.is_set():
+                    await _first(exact, timeout_s=settle_s)
+            if not (exact.is_set() or begins.is_set()):
+                heard |= await _connected()
     except Exception as error:  # whatever a backend raises, nobody could listen
         raise ble_faults.explain(error) from None
     return _choose(target, heard, listen_s)

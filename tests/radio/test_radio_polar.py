@@ -12,6 +12,7 @@ from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import ble
 from edge_ecg.sources.address import parse_address
 from edge_ecg_bridge.emulators import FaultyLink, PolarEmulator, Reservoir
+from edge_ecg_bridge.gatt import Value
 from edge_ecg_bridge.polar.pmd import Measurement, Operation, Status
 from edge_ecg_bridge.stream import BridgeError
 from edge_ecg_bridge.synthetic import SyntheticEcg
@@ -197,3 +198,14 @@ def test_a_strap_that_the_daemon_has_forgotten(air: Callable, meet: Callable, do
     away_s = again.session.device_clock.at_s - clock.at_s
     assert away_s > said.count / 130
     assert radio.bluez.calls.count("StartDiscovery") == 2
+
+
+def test_values_that_nobody_reads_are_dropped_and_counted(air: Callable, meet: Callable) -> None:
+    said = meet(air(PolarEmulator(ECG)), STRAP)
+    said.listen(1)
+    for number in range(5000):
+        said.link._put(Value("x", number.to_bytes(2, "big")))
+    assert said.link.values_dropped >= 5000 - 4096
+    assert len(said.link._waiting) == 4096
+    assert said.link._waiting[-1] == Value("x", (4999).to_bytes(2, "big"))
+    said.link._waiting.clear()
