@@ -12,8 +12,8 @@ _NOT_PERMITTED = "org.bluez.Error.NotPermitted"
 _NOT_PAIRED = "Not paired"
 ATT_NOT_FOUND = 0x0A
 ATT_INSUFFICIENT_AUTHENTICATION = 0x05
-# BlueZ's names for a radio link that did not come about, or broke while it did.
 _DAEMON_ERRORS = ("ServiceUnknown", "NameHasNoOwner", "NotReady")
+# BlueZ's names for a radio link that did not come about, or broke while it did.
 _LINK_ERRORS = (
     "abort",
     "le-connection",

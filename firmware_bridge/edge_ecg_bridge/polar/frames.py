@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..stream import FloatArray
 from .pmd import Measurement
@@ -121,10 +122,11 @@ def deltas(data: bytes, channels: int, width: int) -> FloatArray:
     return np.cumsum(np.concatenate(parts), axis=0).astype(np.float64)
 
 
-def _signed(data: bytes, width: int) -> np.ndarray:
-    """Signed little-endian integers of ``width`` bytes."""
+def _signed(data: bytes, width: int) -> NDArray[np.int32]:
+    """Signed little-endian integers of 1 to 4 bytes."""
     if len(data) % width:
         raise FrameError("The last sample is cut off.")
-    columns = np.frombuffer(data, dtype=np.uint8).reshape(-1, width).astype(np.int64)
-    values = (columns << (8 * np.arange(width))).sum(axis=1)
-    return np.asarray(values - ((values >> (8 * width - 1)) << (8 * width)))
+    # Their bytes become the upper ones of 32 bits; the shift back carries the sign along.
+    padded = np.zeros((len(data) // width, 4), dtype=np.uint8)
+    padded[:, 4 - width :] = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
+    return padded.view("<i4").ravel() >> (8 * (4 - width))
