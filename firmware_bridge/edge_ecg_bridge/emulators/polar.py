@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -84,6 +85,8 @@ class PolarEmulator:
         (operation, measurement) -> the statuses to answer with, one after the other, before the right ones.
     heart_rate_bpm, contact, battery_percent:
         What its other services say; ``contact`` None as most H10 do.
+    electrode_off:
+        Whether it hangs loose at a time (seconds from the first start); it then is a strap that tells.
     loop, seed:
         As for the other virtual devices (nothing of it is random).
 
@@ -117,6 +120,7 @@ class PolarEmulator:
         statuses: Mapping[tuple[int, int], Sequence[int]] | None = None,
         heart_rate_bpm: int = 72,
         contact: bool | None = None,
+        electrode_off: Callable[[float], bool] | None = None,
         battery_percent: int = 83,
         loop: bool = False,
         seed: int = 0,
@@ -135,6 +139,7 @@ class PolarEmulator:
         self._needs_pairing, self._refuses_pairing = needs_pairing, refuses_pairing
         self._statuses = {key: list(values) for key, values in (statuses or {}).items()}
         self._heart_rate = HeartRate(heart_rate_bpm, (60.0 / heart_rate_bpm,), contact)
+        self._electrode_off = electrode_off
         self._battery_percent = battery_percent
         self._loop = loop
         self._subscribed: set[str] = set()
@@ -301,7 +306,13 @@ class PolarEmulator:
                 self._make_acceleration(at_s)
             else:
                 self._heart_rate_s = at_s + _HEART_RATE_S
-                self._out.append(Notification(HEART_RATE, heart_rate_value(self._heart_rate)))
+                self._out.append(Notification(HEART_RATE, heart_rate_value(self._measured(at_s))))
+
+    def _measured(self, at_s: float) -> HeartRate:
+        if self._electrode_off is None:
+            return self._heart_rate
+        touches = not self._electrode_off(at_s - (self._first_start_s or 0.0))
+        return replace(self._heart_rate, contact=touches)
 
     def _make_ecg(self, at_s: float) -> None:
         n = self._frame_samples

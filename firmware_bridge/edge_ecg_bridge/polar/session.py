@@ -32,6 +32,7 @@ class PolarSession(ScriptRunner):
     """Drives one strap; see :class:`edge_ecg_bridge.gatt.GattSession`.
 
     Samples carry the device's own time: those of one frame are spread over the time since the frame before.
+    A strap that tells whether it touches skin (most H10 do not) has its samples marked by that, once a second.
 
     Parameters
     ----------
@@ -55,6 +56,7 @@ class PolarSession(ScriptRunner):
         self._acceleration = AccelerationTrack()
         self._last: Placed | None = None
         self._first_s = 0.0
+        self._contact: bool | None = None
         self._rejected = 0
         self._unknown: set[str] = set()
         # Nobody need ask for them: only the latest are kept.
@@ -152,6 +154,7 @@ class PolarSession(ScriptRunner):
                 ecg_mv,
                 placed.first_sample,
                 placed.gap_before,
+                lead_off=None if self._contact is None else np.full(n, not self._contact),
                 saturated=np.abs(ecg_mv) >= _RANGE_MV,
                 time_s=times_s - self._first_s,
                 acceleration_g=self._readings(times_s + placed.shift_s),
@@ -169,6 +172,7 @@ class PolarSession(ScriptRunner):
         values: dict[str, Detail] = {"heart_rate_bpm": measured.heart_rate_bpm}
         if measured.rr_s:
             values["rr_ms"] = " ".join(f"{interval_s * 1000.0:.0f}" for interval_s in measured.rr_s)
+        self._contact = measured.contact
         if measured.contact is not None:
             values["contact"] = measured.contact
         self._notes.append(Note("heart_rate", values))

@@ -165,6 +165,18 @@ def test_heart_rate_battery_and_firmware(talk: Callable) -> None:
     assert said.notes[0].values == {"heart_rate_bpm": 60, "rr_ms": "1000", "contact": False}
 
 
+def test_a_strap_that_tells_whether_it_touches_skin(talk: Callable) -> None:
+    said = talk(PolarSession(), PolarEmulator(ECG, electrode_off=lambda t_s: 5.0 <= t_s < 9.0), 15.0)
+    off = np.concatenate(
+        [np.zeros(len(b.ecg_mv), bool) if b.lead_off is None else b.lead_off for b in said.samples]
+    )
+    marked_s = said.time_s[off]
+    # It is told once a second, and a frame holds what was measured 0.56 s before.
+    assert 4.4 <= marked_s.min() <= 6.6
+    assert 8.4 <= marked_s.max() <= 10.6
+    assert talk(PolarSession(), PolarEmulator(ECG), 5.0).samples[-1].lead_off is None
+
+
 # -- states that it may be in --------------------------------------------------------------------------
 
 
