@@ -32,7 +32,7 @@ class PolarSession(ScriptRunner):
     """Drives one strap; see :class:`edge_ecg_bridge.gatt.GattSession`.
 
     Samples carry the device's own time: those of one frame are spread over the time since the frame before.
-    A strap that tells whether it touches skin (most H10 do not) has its samples marked by that, once a second.
+    A strap that tells whether it touches skin (most H10 do not) has its samples marked by that.
 
     Parameters
     ----------
