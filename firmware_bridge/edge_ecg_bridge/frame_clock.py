@@ -4,8 +4,8 @@ For devices that send so many samples under one time stamp (Polar, Movesense). A
 stamp alone, never by its arrival:
 
 * the same frame once more is a duplicate;
-* half to one and a half frames after the last one (once the rate is known: to a tenth of a frame more than
-  one) it follows on; the pairs that do give the real rate;
+* half to one and a half frames after the last one it follows on; the pairs that do give the real rate. Where
+  parts of frames may be lost too, a tenth of a frame more than one is the most once the rate is known;
 * later than that, frames were lost: ``round(elapsed * rate)`` samples less those in the frame. As whole
   frames are lost, a whole number of them is taken when it lies within what the rate leaves open;
 * from where frames are missing, it comes too late: its samples were counted as lost already;
@@ -26,8 +26,9 @@ _RATE_WINDOW_S = 60.0
 # Pairs of frames until the rate is taken for known, to _RATE_ERROR.
 _ENOUGH_PAIRS = 3
 _RATE_ERROR = 5e-4
-# What a stamp may lie off once the rate is known: of a frame's length, or samples, whichever is more.
-_JITTER, _JITTER_SAMPLES = 0.1, 1.5
+# What a stamp may lie off: of a frame's length where whole frames are lost; else, and once the rate is known,
+# of a frame's length or samples, whichever is more.
+_JITTER, _PART_JITTER, _PART_JITTER_SAMPLES = 0.5, 0.1, 1.5
 # How much earlier than ever a frame may arrive, and how fast the least delay is forgotten (the drift of
 # both clocks, generously).
 _EARLY_S = 0.3
@@ -93,6 +94,8 @@ class FrameClock:
         Of the time stamp.
     marks_last:
         Whether a stamp belongs to the last sample of its frame, or to the first.
+    loses_parts:
+        Whether the end of a frame may be lost alone.
 
     Attributes
     ----------
@@ -102,14 +105,21 @@ class FrameClock:
     """
 
     def __init__(
-        self, nominal_hz: float, *, tolerance: float, tick_hz: float, modulus: int, marks_last: bool
+        self,
+        nominal_hz: float,
+        *,
+        tolerance: float,
+        tick_hz: float,
+        modulus: int,
+        marks_last: bool,
+        loses_parts: bool = False,
     ) -> None:
         self.duplicates = 0
         self.frames_late = 0
         self.clock_steps = 0
         self._nominal_hz, self._tolerance = nominal_hz, tolerance
         self._tick_hz, self._modulus = tick_hz, modulus
-        self._marks_last = marks_last
+        self._marks_last, self._loses_parts = marks_last, loses_parts
         self._pairs: deque[tuple[int, int]] = deque()
         self._pair_samples = self._pair_ticks = 0
         self._good: Placed | None = None
@@ -169,9 +179,10 @@ class FrameClock:
     def _follows(self, before: Frame, frame: Frame) -> bool:
         n = self._between(before, frame)
         frames = self._frames(self._ticks(before, frame), n)
-        if len(self._pairs) < _ENOUGH_PAIRS:
-            return 0.5 <= frames <= 1.5
-        return 0.5 <= frames <= 1.0 + max(_JITTER, _JITTER_SAMPLES / n)
+        jitter = _JITTER
+        if self._loses_parts and len(self._pairs) >= _ENOUGH_PAIRS:
+            jitter = max(_PART_JITTER, _PART_JITTER_SAMPLES / n)
+        return 1.0 - _JITTER <= frames <= 1.0 + jitter
 
     def _is_later(self, ticks: int, frame: Frame) -> bool:
         return self._frames(ticks, len(frame.ecg_mv)) >= 0.5

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from bleak.backends.device import BLEDevice
 
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.ble import BleDoor
@@ -24,6 +24,9 @@ from edge_ecg.sources.virtual_radio import VirtualRadio, missing_parts
 from edge_ecg_bridge.emulators import GattEmulator
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
 from edge_ecg_bridge.stream import FloatArray, Note, Ready, Samples
+
+if TYPE_CHECKING:
+    from bleak.backends.device import BLEDevice
 
 SPEED = 20.0
 # Turns of 50 ms in which nothing came, and turns in all, until a test gives up.

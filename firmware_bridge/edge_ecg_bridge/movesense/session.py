@@ -146,6 +146,7 @@ class MovesenseSession(ScriptRunner):
             tick_hz=wire.TICK_HZ,
             modulus=wire.STAMP_MODULUS,
             marks_last=False,
+            loses_parts=True,
         )
         self._fit = StampFit(self._fs_hz)
 

@@ -150,6 +150,21 @@ def test_frames_lost_in_a_burst_are_no_set_clock() -> None:
     assert keeper.clock_steps == 0
 
 
+@given(st.lists(st.floats(-0.2, 0.2), min_size=20, max_size=60))
+@settings(deadline=None)
+def test_stamps_that_tremble_lose_nothing(offsets: list[float]) -> None:
+    """A strap's stamps are said to jump back and forth: by less than a frame they change nothing."""
+    frames = [
+        Frame(one.stamp + round(offset * N / 130 * TICK_HZ), one.ecg_mv, one.arrived_s + 0.2, one.key)
+        for one, offset in zip(map(frame, range(len(offsets))), offsets, strict=True)
+    ]
+    _, placed = place(frames)
+    check(placed)
+    assert numbers(placed) == list(range(len(offsets)))
+    assert all(one.gap_before == 0 for one in placed)
+    assert (np.diff([one.stamp_s for one in placed]) > 0).all()
+
+
 def test_stamps_that_wrap() -> None:
     keeper = FrameClock(256.0, tolerance=0.02, tick_hz=1000.0, modulus=1 << 32, marks_last=False)
     placed = []
