@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from ..heart_rate import HeartRate, heart_rate_value
 from ..polar import pmd
 from ..polar.pmd import Measurement, Operation, Setting, Status
 from ..stream import FloatArray
-from .base import Reservoir, Signal
+from .base import Signal
 from .gatt import (
     ATT_READ_NOT_PERMITTED,
     ATT_WRITE_NOT_PERMITTED,
@@ -27,14 +28,14 @@ from .gatt import (
     Notification,
     Service,
 )
+from .polar_frames import PolarMeasurements
 
 NOMINAL_HZ = 130.0
 # Where a strap's clock stands after power-up: 2019-01-01, in nanoseconds since 2000-01-01.
 POWER_UP_NS = 599_616_000_000_000_000
 FRAME_SAMPLES = 73
-_ACCELERATION_FRAME = 36
 _HEART_RATE_S = 1.0
-_MG_PER_G = 1000.0
+_MOMENT_S = 1e-9
 _OFFERED: Mapping[int, Mapping[int, tuple[int, ...]]] = {
     Measurement.ECG: {Setting.RATE_HZ: (130,), Setting.RESOLUTION_BITS: (14,)},
     Measurement.ACCELERATION: {
@@ -129,29 +130,27 @@ class PolarEmulator:
         self.rate_hz = NOMINAL_HZ * (1.0 + rate_error)
         self.services: tuple[Service, ...] = _services(old_firmware)
         self.advertised: tuple[str, ...] = (short_uuid(0x180D),)
-        self.frames_sent = self.samples_sent = self.streams = 0
-        self.recording_over = False
+        self.frames_sent = self.samples_sent = 0
         self.paired = False
-        self._signal, self._motion = signal, motion
-        self._counter = counter
-        self._clock_steps = tuple(clock_steps)
-        self._frame_samples = frame_samples
+        self._measuring = PolarMeasurements(
+            signal,
+            motion,
+            rate_hz=self.rate_hz,
+            frame_samples=frame_samples,
+            counter=counter,
+            clock_steps=clock_steps,
+            loop=loop,
+        )
         self._needs_pairing, self._refuses_pairing = needs_pairing, refuses_pairing
         self._statuses = {key: list(values) for key, values in (statuses or {}).items()}
         self._heart_rate = HeartRate(heart_rate_bpm, (60.0 / heart_rate_bpm,), contact)
         self._electrode_off = electrode_off
         self._battery_percent = battery_percent
-        self._loop = loop
         self._subscribed: set[str] = set()
         self._out: list[Notification] = []
-        self._source = Reservoir(iter(()))
-        self._streams: dict[int, float] = {}
-        self._made: dict[int, int] = {}
-        self._acceleration_hz = 0
-        self._first_start_s: float | None = None
         self._heart_rate_s: float | None = None
         if already_streaming:
-            self._begin(Measurement.ECG, 0.0)
+            self._measuring.begin(Measurement.ECG, 0.0)
 
     @property
     def fs_hz(self) -> float:
@@ -161,7 +160,17 @@ class PolarEmulator:
     @property
     def running(self) -> frozenset[int]:
         """The measurements that run."""
-        return frozenset(self._streams)
+        return frozenset(self._measuring.running)
+
+    @property
+    def streams(self) -> int:
+        """How often the ECG was begun."""
+        return self._measuring.streams
+
+    @property
+    def recording_over(self) -> bool:
+        """Whether its signal is over."""
+        return self._measuring.recording_over
 
     @property
     def ended(self) -> bool:
@@ -173,15 +182,15 @@ class PolarEmulator:
         """When the next frame is due."""
         if self._out:
             return float("-inf")
-        due = [self._frame_end_s(kind, self._made[kind]) for kind in self._streams]
-        if HEART_RATE in self._subscribed and self._heart_rate_s is not None:
-            due.append(self._heart_rate_s)
+        frame = self._measuring.next_due()
+        due = [at_s for at_s in (frame and frame[0], self._heart_rate_s) if at_s is not None]
         return min(due, default=None)
 
     def link_lost(self) -> None:
         """Stop what runs."""
         self._subscribed.clear()
-        self._streams.clear()
+        self._heart_rate_s = None
+        self._measuring.running.clear()
         self._out.clear()
 
     # -- the services ----------------------------------------------------------------------------------
@@ -235,7 +244,7 @@ class PolarEmulator:
 
     def stop_by_itself(self) -> None:
         """End the ECG and say so, as when the strap is put into its charger."""
-        self._streams.pop(Measurement.ECG, None)
+        self._measuring.running.pop(Measurement.ECG, None)
         self._out.append(Notification(pmd.PMD_CONTROL, bytes((1, Measurement.ECG))))
 
     def _check_bond(self) -> None:
@@ -256,89 +265,37 @@ class PolarEmulator:
         if operation == Operation.GET_SETTINGS:
             return pmd.response(operation, kind, Status.SUCCESS, pmd.settings_bytes(_OFFERED[kind]))
         if operation == Operation.STOP:
-            stopped = self._streams.pop(kind, None) is not None
+            stopped = self._measuring.running.pop(kind, None) is not None
             return pmd.response(operation, kind, Status.SUCCESS if stopped else Status.ALREADY_IN_STATE)
-        if kind in self._streams:
+        if kind in self._measuring.running:
             return pmd.response(operation, kind, Status.ALREADY_IN_STATE)
         asked = pmd.read_settings(data[2:])
         for setting, possible in _OFFERED[kind].items():
             if len(asked.get(setting, ())) != 1 or asked[setting][0] not in possible:
                 return pmd.response(operation, kind, _BAD_SETTING[Setting(setting)])
         if kind == Measurement.ACCELERATION:
-            self._acceleration_hz = asked[Setting.RATE_HZ][0]
-        self._begin(kind, now_s)
+            self._measuring.acceleration_hz = asked[Setting.RATE_HZ][0]
+        self._measuring.begin(kind, now_s)
         return pmd.response(operation, kind, Status.SUCCESS)
-
-    def _begin(self, kind: int, now_s: float) -> None:
-        self._streams[kind] = now_s
-        self._made[kind] = 0
-        if kind == Measurement.ECG:
-            self._source = Reservoir(self._signal(self.rate_hz))
-            self.streams += 1
-            if self._first_start_s is None:
-                self._first_start_s = now_s
-
-    # -- frames ----------------------------------------------------------------------------------------
-
-    def _frame_end_s(self, kind: int, made: int) -> float:
-        """When the last sample of a stream's next frame is measured."""
-        if kind == Measurement.ECG:
-            return self._streams[kind] + (made + self._frame_samples) / self.rate_hz
-        return self._streams[kind] + (made + _ACCELERATION_FRAME) / self._acceleration_hz
-
-    def _stamp_ns(self, at_s: float) -> bytes:
-        since_s = at_s - (self._first_start_s or 0.0)
-        steps_s = sum(step_s for when_s, step_s in self._clock_steps if since_s >= when_s)
-        ticks = self._counter + round(at_s * pmd.TICK_HZ) + round(steps_s * pmd.TICK_HZ)
-        return (ticks % pmd.STAMP_MODULUS).to_bytes(8, "little")
 
     def _make_frames(self, now_s: float) -> None:
         while True:
-            due = [(self._frame_end_s(kind, self._made[kind]), kind) for kind in self._streams]
-            if HEART_RATE in self._subscribed and self._heart_rate_s is not None:
-                due.append((self._heart_rate_s, -1))
-            at_s, kind = min(due, default=(np.inf, -1))
-            if at_s > now_s + 1e-9:
-                return
-            if kind == Measurement.ECG:
-                self._make_ecg(at_s)
-            elif kind == Measurement.ACCELERATION:
-                self._make_acceleration(at_s)
+            frame = self._measuring.next_due() or (math.inf, -1)
+            if self._heart_rate_s is not None and self._heart_rate_s <= min(frame[0], now_s + _MOMENT_S):
+                value = heart_rate_value(self._measured(self._heart_rate_s))
+                self._out.append(Notification(HEART_RATE, value))
+                self._heart_rate_s += _HEART_RATE_S
+            elif frame[0] <= now_s + _MOMENT_S:
+                made = self._measuring.make(frame[1], frame[0])
+                self._out += [made] if made is not None else []
             else:
-                self._heart_rate_s = at_s + _HEART_RATE_S
-                self._out.append(Notification(HEART_RATE, heart_rate_value(self._measured(at_s))))
+                return
 
     def _measured(self, at_s: float) -> HeartRate:
         if self._electrode_off is None:
             return self._heart_rate
-        touches = not self._electrode_off(at_s - (self._first_start_s or 0.0))
+        touches = not self._electrode_off(at_s - (self._measuring.first_start_s or 0.0))
         return replace(self._heart_rate, contact=touches)
-
-    def _make_ecg(self, at_s: float) -> None:
-        n = self._frame_samples
-        ecg_mv = self._source.take(n)
-        if len(ecg_mv) < n and self._loop:
-            self._source = Reservoir(self._signal(self.rate_hz))
-            ecg_mv = np.concatenate([ecg_mv, self._source.take(n - len(ecg_mv))])
-        self._made[Measurement.ECG] += n
-        if len(ecg_mv) < n:
-            self.recording_over = True
-            self._streams.pop(Measurement.ECG)
-            return
-        if not np.isfinite(ecg_mv).all():  # the recording has no samples here
-            return
-        microvolts = np.clip(np.rint(ecg_mv * 1000.0), -(1 << 23), (1 << 23) - 1).astype("<i4")
-        samples = microvolts.view(np.uint8).reshape(-1, 4)[:, :3].tobytes()
-        head = bytes((Measurement.ECG,)) + self._stamp_ns(at_s) + b"\0"
-        self._out.append(Notification(pmd.PMD_DATA, head + samples, n))
-
-    def _make_acceleration(self, at_s: float) -> None:
-        kind = Measurement.ACCELERATION
-        t_s = (self._made[kind] + 1.0 + np.arange(_ACCELERATION_FRAME)) / self._acceleration_hz
-        self._made[kind] += _ACCELERATION_FRAME
-        milli_g = np.rint(self._motion(t_s) * _MG_PER_G).astype("<i2")
-        head = bytes((kind,)) + self._stamp_ns(at_s) + b"\x01"
-        self._out.append(Notification(pmd.PMD_DATA, head + milli_g.tobytes()))
 
 
 def _services(old_firmware: bool) -> tuple[Service, ...]:

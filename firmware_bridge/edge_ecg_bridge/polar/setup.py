@@ -19,7 +19,7 @@ from ..gatt import (
 )
 from ..gatt_script import PAIR_S, Ask, NoAnswerError, Pause, RefusedError, asked
 from ..stream import BridgeError, Detail
-from . import pmd
+from . import failures, pmd
 from .pmd import Measurement, Operation, Response, Setting, Status
 
 NOMINAL_HZ = 130
@@ -87,14 +87,14 @@ class Setup:
     def steps(self, found: Connected) -> Generator[Ask | Pause, bytes, Started]:
         """Yield the steps; raise BridgeError when the strap cannot be used."""
         if pmd.PMD_CONTROL not in found.characteristics:
-            raise _no_pmd(found)
+            raise failures.no_pmd(found)
         if self._settings.pair:
             yield from self._pair()
         started = Started()
         features = yield from self._do(Ask(Read(pmd.PMD_CONTROL)))
         measurements = features[1] if features[:1] == bytes((pmd.FEATURES,)) and len(features) > 1 else 1
         if not measurements >> Measurement.ECG & 1:
-            raise _no_ecg(found)
+            raise failures.no_ecg(found)
         yield from self._about(found, started)
         # In this order: an answer or a frame may come as soon as the next step is taken.
         yield from self._do(Ask(Subscribe(pmd.PMD_CONTROL)))
@@ -144,7 +144,7 @@ class Setup:
             self.listening = True
             answer = yield from self._command(Operation.START, Measurement.ECG, start)
         if answer.status != Status.SUCCESS:
-            raise _refused(answer)
+            raise failures.refused(answer)
 
     def _start_acceleration(self, started: Started) -> Generator[Ask | Pause, bytes, None]:
         """Start the accelerometer; an ECG without it is better than none."""
@@ -171,7 +171,7 @@ class Setup:
             started.details["acceleration"] = f"none: {error.why or error.what}"
             return
         if answer.status != Status.SUCCESS:
-            started.details["acceleration"] = f"none: {_words(answer.status)[0]}"
+            started.details["acceleration"] = f"none: {failures.words(answer.status)[0]}"
             return
         started.acceleration_hz = chosen.get(Setting.RATE_HZ, self._settings.acceleration_hz)
         started.acceleration_factor = answer.factor
@@ -196,16 +196,16 @@ class Setup:
             return (yield step)
         except RefusedError as refused:
             if refused.code not in ATT_NEEDS_PAIRING or self._paired:
-                raise _failed(refused) from None
+                raise failures.failed(refused) from None
         except NoAnswerError:
-            raise _no_answer() from None
+            raise failures.no_answer() from None
         yield from self._pair()
         try:
             return (yield step)
         except RefusedError as refused:
-            raise _failed(refused) from None
+            raise failures.failed(refused) from None
         except NoAnswerError:
-            raise _no_answer() from None
+            raise failures.no_answer() from None
 
     def _pair(self) -> Generator[Ask | Pause, bytes, None]:
         self._paired = True
@@ -213,68 +213,4 @@ class Setup:
             yield Ask(Pair(), timeout_s=PAIR_S, tries=1)
         except (RefusedError, NoAnswerError) as error:
             refused = error if isinstance(error, RefusedError) else RefusedError(Refused())
-            raise _not_allowed(refused) from None
-
-
-# -- what went wrong -----------------------------------------------------------------------------------
-
-
-def _words(status: int) -> tuple[str, str]:
-    unknown = (f"It answered with status {status}.", "Take the strap off for a minute, and start again.")
-    return pmd.STATUS_WORDS.get(status, unknown)
-
-
-def _refused(answer: Response) -> BridgeError:
-    why, remedy = _words(answer.status)
-    return BridgeError("The Polar strap does not start its ECG.", why=why, remedy=remedy)
-
-
-def _no_pmd(found: Connected) -> BridgeError:
-    name = found.name or "The device"
-    if any(mark in found.characteristics for mark in pmd.OLD_SERVICE_MARKS) or "H10" in name:
-        return BridgeError(
-            f"{name} has a firmware that sends no ECG.",
-            why="The measurement service (PMD) came with version 3.",
-            remedy="Update it with the Polar Flow app, and start again.",
-        )
-    return BridgeError(
-        f"{name} is no Polar strap that sends ECG.",
-        why="It has no Polar measurement service (PMD).",
-        remedy="Use a Polar H10, or leave --device out to find out what it is.",
-    )
-
-
-def _no_ecg(found: Connected) -> BridgeError:
-    return BridgeError(
-        f"{found.name or 'The Polar device'} measures no ECG.",
-        why="Of the Polar sensors only the H10 strap does.",
-        remedy="Use a Polar H10.",
-    )
-
-
-def _failed(refused: RefusedError) -> BridgeError:
-    if refused.code in ATT_NEEDS_PAIRING:
-        return _not_allowed(refused)
-    return BridgeError(
-        "The Polar strap could not be set up.",
-        why=refused.text or f"It answered with the ATT error 0x{refused.code:02X}.",
-        remedy="Bring it nearer, take it off for a minute, and start again.",
-    )
-
-
-def _not_allowed(refused: RefusedError) -> BridgeError:
-    why = refused.text or (f"It answered with the ATT error 0x{refused.code:02X}." if refused.code else "")
-    return BridgeError(
-        "The Polar strap does not let this machine read its ECG.",
-        why=why,
-        remedy="Pair it once: bluetoothctl, then scan on, pair ADDRESS, trust ADDRESS. "
-        "If that fails, remove ADDRESS there and reset the pairing in the Polar app.",
-    )
-
-
-def _no_answer() -> BridgeError:
-    return BridgeError(
-        "The Polar strap does not answer.",
-        why="The link is too weak, or a phone holds the strap.",
-        remedy="Bring it nearer, close the phone's app, wet the electrodes, and start again.",
-    )
+            raise failures.not_allowed(refused) from None
