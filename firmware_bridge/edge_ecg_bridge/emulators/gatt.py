@@ -138,7 +138,7 @@ class TunnelEmulator:
 
     @property
     def fs_hz(self) -> float:
-        """The rate at which it measures; 0 where it does not tell."""
+        """The rate that it takes for its own; 0 where it does not tell."""
         return float(getattr(self.device, "fs_hz", 0.0))
 
     @property

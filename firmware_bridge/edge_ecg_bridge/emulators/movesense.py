@@ -55,7 +55,7 @@ class MovesenseEmulator:
     packets_sent, samples_sent:
         What left it as ECG.
     fs_hz:
-        The rate at which it measures its ECG.
+        The rate that it takes for its own.
     running:
         The references under which data run.
     streams:
@@ -175,7 +175,7 @@ class MovesenseEmulator:
         real_hz = int(rate) * (1.0 + self._rate_error) if ecg else float(rate)
         source = Reservoir(self._signal(real_hz)) if ecg else None
         if ecg:
-            self.fs_hz = real_hz
+            self.fs_hz = float(rate)
             self.streams += 1
         self._streams[reference] = _Stream(
             now_s, real_hz, PACKET_SAMPLES if ecg else _ACCELERATION_PACKET, source

@@ -154,8 +154,8 @@ class PolarEmulator:
 
     @property
     def fs_hz(self) -> float:
-        """The rate at which it measures."""
-        return self.rate_hz
+        """The rate that it takes for its own; ``rate_hz`` is the real one."""
+        return NOMINAL_HZ
 
     @property
     def running(self) -> frozenset[int]:
