@@ -8,10 +8,10 @@ out one after the other, in their order, and answers each with :class:`Done` or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from .stream import Event
+from .stream import Detail, Event
 
 ATT_INSUFFICIENT_AUTHENTICATION = 0x05
 ATT_INSUFFICIENT_AUTHORIZATION = 0x08
@@ -121,6 +121,18 @@ class Refused:
 
 
 Happening = Connected | Value | Done | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something else that the device said, such as a heart rate of its own or its battery.
+
+    A session whose device says such things gives them out by ``notes()``. ``name`` is a word such as
+    ``heart_rate``; ``values`` are plain, their names carry units.
+    """
+
+    name: str
+    values: Mapping[str, Detail] = field(default_factory=dict)
 
 
 class GattSession(Protocol):

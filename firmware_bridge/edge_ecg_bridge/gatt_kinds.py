@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from .gatt import Action, Connected, GattSession, Happening, short_uuid
+from .gatt import Action, Connected, GattSession, Happening, Note, short_uuid
 from .gatt_pipe import CYSPP, NORDIC_UART, TRANSPARENT_UART, find_pipe
 from .movesense import wire
 from .polar import pmd
-from .stream import BridgeError, DeviceClock, Event, Note
+from .stream import BridgeError, DeviceClock, Event
 
 POLAR, MOVESENSE, SHIMMER, TEXT = "polar-h10", "movesense", "shimmer3", "text"
 _CONNECT_S = 15.0

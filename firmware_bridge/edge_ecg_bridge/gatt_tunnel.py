@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .gatt import Connect, Connected, Done, GattSession, Refused, Value
+from .gatt import Connect, Connected, Done, GattSession, Note, Refused, Value
 from .gatt_wire import RecordReader, encode
-from .stream import DeviceClock, Event, Note
+from .stream import DeviceClock, Event
 
 
 class TunnelSession:

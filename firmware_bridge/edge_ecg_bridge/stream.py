@@ -61,18 +61,6 @@ class DeviceClock:
     turn_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something else that the device said, such as a heart rate of its own or its battery.
-
-    A session whose device says such things gives them out by ``notes()``. ``name`` is a word such as
-    ``heart_rate``; ``values`` are plain, their names carry units.
-    """
-
-    name: str
-    values: Mapping[str, Detail] = field(default_factory=dict)
-
-
 Event = Ready | Samples
 
 

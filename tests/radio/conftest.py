@@ -22,8 +22,9 @@ from edge_ecg.sources.ble_scan import find_device
 from edge_ecg.sources.radio_loop import radio_loop
 from edge_ecg.sources.virtual_radio import VirtualRadio, missing_parts
 from edge_ecg_bridge.emulators import GattEmulator
+from edge_ecg_bridge.gatt import Note
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
-from edge_ecg_bridge.stream import FloatArray, Note, Ready, Samples
+from edge_ecg_bridge.stream import FloatArray, Ready, Samples
 
 if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice

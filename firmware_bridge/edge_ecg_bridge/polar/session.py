@@ -9,10 +9,10 @@ import numpy as np
 
 from ..acceleration import AccelerationTrack
 from ..frame_clock import Frame, FrameClock, Placed
-from ..gatt import BATTERY_LEVEL, HEART_RATE, Connected, Value, Write
+from ..gatt import BATTERY_LEVEL, HEART_RATE, Connected, Note, Value, Write
 from ..gatt_script import Ask, Script, ScriptRunner, StopScript, asked
 from ..heart_rate import read_heart_rate
-from ..stream import BridgeError, Detail, DeviceClock, FloatArray, Note, Ready, Samples
+from ..stream import BridgeError, Detail, DeviceClock, FloatArray, Ready, Samples
 from . import pmd
 from .frames import FrameError, RawFrame, acceleration_g, ecg_uv, split
 from .pmd import Measurement, Operation

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edge_ecg_bridge.emulators import GattEmulator, TunnelEmulator
-from edge_ecg_bridge.gatt import GattSession
+from edge_ecg_bridge.gatt import GattSession, Note
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
-from edge_ecg_bridge.stream import FloatArray, Note, Ready, Samples
+from edge_ecg_bridge.stream import FloatArray, Ready, Samples
 
 STEP_S = 0.03
 
