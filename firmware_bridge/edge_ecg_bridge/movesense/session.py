@@ -15,7 +15,7 @@ from ..stamp_fit import StampFit
 from ..stream import BridgeError, Detail, DeviceClock, FloatArray, Ready, Samples
 from . import wire
 
-SILENCE_S = 10.0
+SILENCE_S = 7.0
 _ECG, _ACCELERATION = 1, 2
 _UNIT_BYTES = {_ECG: 4, _ACCELERATION: 12}
 _OK, _NOT_FOUND, _TOO_MANY = 200, 404, 507

@@ -18,7 +18,7 @@ from .frames import FrameError, RawFrame, acceleration_g, ecg_uv, split
 from .pmd import Measurement, Operation
 from .setup import NOMINAL_HZ, PolarSettings, Setup, Started
 
-SILENCE_S = 10.0
+SILENCE_S = 7.0
 # Vendor: 130 Hz +-2 % from 20 to 40 degrees, +-5 % in the cold and the heat.
 _RATE_TOLERANCE = 0.06
 # The strap measures +-20 mV.

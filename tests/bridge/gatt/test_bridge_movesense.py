@@ -184,9 +184,9 @@ def test_a_host_that_fails() -> None:
 
 def test_silence(talk: Callable) -> None:
     said = talk(MovesenseSession(), MovesenseEmulator(ECG), 3.0)
-    said.session.on_time(12.0)
-    with pytest.raises(BridgeError, match="No ECG from the Movesense sensor for 10 s"):
-        said.session.on_time(13.0)
+    said.session.on_time(9.0)
+    with pytest.raises(BridgeError, match="No ECG from the Movesense sensor for 7 s"):
+        said.session.on_time(10.0)
 
 
 def test_a_sensor_that_answers_nothing() -> None:
