@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from edge_ecg_bridge import cyton
+from edge_ecg_bridge.bitalino import RATES_HZ as BITALINO_RATES_HZ
+from edge_ecg_bridge.bitalino import BitalinoSession, BitalinoSettings
+from edge_ecg_bridge.cyton import CytonSession, CytonSettings
+from edge_ecg_bridge.framed import FramedSession, FramedSettings
+from edge_ecg_bridge.openview import OpenViewSession, OpenViewSettings
 from edge_ecg_bridge.shimmer3 import LEADS, Settings, ShimmerSession
 from edge_ecg_bridge.shimmer3.exg import GAINS
 from edge_ecg_bridge.stream import Session
@@ -46,6 +52,40 @@ def _text(address: Address) -> Session:
     )
 
 
+def _framed(address: Address) -> Session:
+    return FramedSession(FramedSettings(channel=address.options.get("channel", "")))
+
+
+def _cyton(address: Address) -> Session:
+    gains = sorted(cyton.GAINS)
+    return CytonSession(
+        CytonSettings(
+            channel=round(address.number("channel", 1.0, minimum=1, maximum=8)),
+            gain=int(address.choice("gain", "24", map(str, gains))),
+            differential=address.choice("reference", "srb2", ("srb2", "differential")) == "differential",
+            stamps=address.choice("clock", "host", ("host", "board")) == "board",
+        )
+    )
+
+
+def _bitalino(address: Address) -> Session:
+    input_ = int(address.choice("channel", "A2", [f"A{number}" for number in range(1, 7)])[1:])
+    rate = int(address.choice("rate", "1000", map(str, BITALINO_RATES_HZ)))
+    return BitalinoSession(BitalinoSettings(rate, (input_,), input_))
+
+
+def _openview(address: Address) -> Session:
+    return OpenViewSession(
+        OpenViewSettings(
+            fs_hz=address.number("fs", 0.0, minimum=100, maximum=1000) or None,
+            gain=address.number("gain", 12.0, minimum=1, maximum=12),
+            shift=round(address.number("shift", 0.0, minimum=0, maximum=16))
+            if "shift" in address.options
+            else None,
+        )
+    )
+
+
 class Kind(NamedTuple):
     """One row of the table: how a session is made, the options it reads, its usual baud rate."""
 
@@ -57,6 +97,10 @@ class Kind(NamedTuple):
 # One row a kind; edge_ecg.sources.probes says how each is recognised.
 _KINDS: dict[str, Kind] = {
     "shimmer3": Kind(_shimmer3, frozenset(("rate", "channel", "gain", "leadoff"))),
+    "framed": Kind(_framed, frozenset(("channel",))),
+    "cyton": Kind(_cyton, frozenset(("channel", "gain", "reference", "clock"))),
+    "bitalino": Kind(_bitalino, frozenset(("channel", "rate"))),
+    "openview": Kind(_openview, frozenset(("fs", "gain", "shift")), baud=57600),
     "text": Kind(_text, frozenset(("fs", "time", "unit", "adc_bits", "vref", "gain"))),
 }
 KINDS = tuple(_KINDS)

@@ -16,9 +16,10 @@ from .base import Clock
 from .lsl_channels import UNIT_NAMES, LslChannel, channels_of, unit_in_mv
 from .lsl_link import FoundLsl, LslLink, choose, load_pylsl
 from .lsl_session import MAX_FS_HZ, MIN_FS_HZ, LslSession, LslSettings
+from .reconnect import OPTION, wants_reconnect
 from .session_source import SessionSource
 
-OPTIONS = frozenset(("channel", "unit", "fs"))
+OPTIONS = frozenset(("channel", "unit", "fs", OPTION))
 _LISTEN_S = 5.0
 _ROUND_S = 1.0
 
@@ -34,8 +35,9 @@ def open_lsl(address: Address, *, device: str | None = None, clock: Clock = time
         When pylsl or liblsl is missing, or the stream is not there or cannot be read.
 
     """
-    link, session = LslDoor(address, device=device, clock=clock).connect()
-    return SessionSource(address, link, session, clock=clock)
+    door = LslDoor(address, device=device, clock=clock)
+    again = door.connect if wants_reconnect(address) else None
+    return SessionSource(address, *door.connect(), clock=clock, connect=again)
 
 
 class LslDoor:

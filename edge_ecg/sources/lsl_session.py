@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_ecg_bridge.stream import BridgeError, Detail, Event, FloatArray, Ready, Samples
+from edge_ecg_bridge.stream import BridgeError, Detail, DeviceClock, Event, FloatArray, Ready, Samples
 
 from .lsl_rate import WARM_UP_S, measure_rate
 from .lsl_stamps import StampedRun, StampTracker
@@ -62,6 +62,8 @@ class LslSession:
     def __init__(self, settings: LslSettings) -> None:
         self.settings = settings
         self.finished = False
+        # Stamps are on this machine's LSL clock: they go on across an interruption.
+        self.device_clock: DeviceClock | None = None
         self._rest = b""
         self._events: list[Event] = []
         self._tracker: StampTracker | None = None
@@ -187,6 +189,7 @@ class LslSession:
         fs_hz = nominal if nominal and abs(rate_hz / nominal - 1.0) <= _TRUSTED else round(rate_hz, 3)
         details = {**self.settings.details, "nominal_hz": nominal, "measured_hz": round(rate_hz, 3)}
         self._events.append(Ready("lsl", fs_hz, details))
+        self.device_clock = DeviceClock(float(self._stamps[0]))
         self._tracker = StampTracker(period_s, scatter_s, float(self._stamps[0]), count)
         held, self._stamps, self._values = (self._stamps, self._values), np.zeros(0), np.zeros(0)
         self._add(self._tracker.feed(*held, now_s))

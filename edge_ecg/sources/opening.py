@@ -13,6 +13,7 @@ from .base import Clock
 from .detect import find_kind
 from .kinds import baud_of, options_of, require_kind, session_for
 from .port_faults import dock_hint
+from .reconnect import OPTION, wants_reconnect
 from .session_source import SessionSource
 from .socket_port import connect_tcp
 from .transport import Transport, TransportLostError
@@ -62,7 +63,7 @@ class ByteStreamDoor:
         self._open = open_transport
         self._name = name
         self._kind = None if device is None else require_kind(device)
-        self._own_options = own_options | {"baud"} if has_speed else own_options
+        self._own_options = own_options | {OPTION} | ({"baud"} if has_speed else set())
         self._require_known()
         if self._kind is not None:
             session_for(self._kind, address)
@@ -129,7 +130,8 @@ class ByteStreamDoor:
 
 def open_door(address: Address, door: ByteStreamDoor, clock: Clock) -> SessionSource:
     """Open what is behind a door; errors as in :meth:`ByteStreamDoor.connect`."""
-    return SessionSource(address, *door.connect(), clock=clock)
+    again = door.connect if wants_reconnect(address) else None
+    return SessionSource(address, *door.connect(), clock=clock, connect=again)
 
 
 def open_tcp(address: Address, *, device: str | None = None, clock: Clock = time.monotonic) -> SessionSource:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge_ecg_bridge import framed
 from edge_ecg_bridge.shimmer3 import commands, dock
 from edge_ecg_bridge.stream import BridgeError
 from edge_ecg_bridge.text import LineSplitter, parse_line
@@ -121,6 +122,7 @@ PROBES: tuple[Probe, ...] = (
         asks=(Ask(1.55, b""),),
         problem=_no_board,
     ),
+    Probe("framed", streams=framed.recognise, asks=(Ask(2.0, framed.ASK_INFO), Ask(2.15, framed.ASK_INFO))),
     Probe("openview", streams=stream_patterns.is_openview),
     Probe("text", streams=_text_lines),
     Probe(

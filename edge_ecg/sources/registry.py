@@ -16,15 +16,11 @@ OPENERS: dict[str, tuple[str, str]] = {
     SERIAL: ("edge_ecg.sources.serial_port", "open_serial"),
     "socket": ("edge_ecg.sources.opening", "open_tcp"),
     "rfc2217": ("edge_ecg.sources.serial_port", "open_serial"),
+    "ble": ("edge_ecg.sources.ble", "open_ble"),
     "bt": ("edge_ecg.sources.rfcomm", "open_rfcomm"),
     "file": ("edge_ecg.sources.files", "open_file"),
     "lsl": ("edge_ecg.sources.lsl", "open_lsl"),
     "sim": ("edge_ecg.sources.simulated", "open_simulated"),
-}
-
-# Part of the interface, not of this version: what to do instead.
-LATER: dict[str, str] = {
-    "ble": "A Shimmer3 also speaks Bluetooth classic: sudo rfcomm bind 0 ADDRESS, then --port /dev/rfcomm0.",
 }
 
 
@@ -51,14 +47,10 @@ def open_source(
 
     """
     parsed = address if isinstance(address, Address) else parse_address(address)
-    if parsed.scheme in LATER:
-        raise UsageError(
-            f"{parsed.scheme}: addresses come with a later version of edge-ecg.", remedy=LATER[parsed.scheme]
-        )
     if parsed.scheme not in OPENERS:
         raise UsageError(
             f"The address {parsed} begins with an unknown scheme, {parsed.scheme!r}.",
-            remedy="Give a port such as /dev/ttyUSB0, or file:PATH, sim:, socket://HOST:PORT.",
+            remedy="Give a port such as /dev/ttyUSB0, or bt:ADDRESS, ble:NAME, lsl:NAME, file:PATH, sim:.",
         )
     if parsed.scheme == SERIAL and Path(parsed.target).is_file():
         raise UsageError(f"{parsed.target} is a file, not a port.", remedy=f"Give --port 'file:{parsed}'.")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_ecg.errors import EdgeEcgError, UsageError
 from edge_ecg.sources import Address, open_source, parse_address
-from edge_ecg.sources.registry import LATER, OPENERS
+from edge_ecg.sources.registry import OPENERS
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,6 @@ def test_every_opener_refuses_an_unknown_option_or_a_missing_target(scheme: str)
     with pytest.raises(EdgeEcgError) as raised:
         open_source(f"{target}?surely_unknown=1")
     assert raised.value.exit_code in (2, 5)
-
-
-@pytest.mark.parametrize("scheme", LATER)
-def test_what_comes_later_says_what_to_do_today(scheme: str) -> None:
-    with pytest.raises(UsageError, match="later version") as raised:
-        open_source(f"{scheme}:Some Device")
-    assert "--port" in raised.value.remedy
 
 
 def test_unknown_scheme_and_a_file_without_one(tmp_path: object) -> None:

@@ -278,7 +278,7 @@ def test_other_faults_of_opening(code: int, what: str) -> None:
         ("/dev/ttyUSB77?unit=kg", "text", "unit=kg"),
         ("/dev/ttyUSB77?baud=fast", None, "baud=fast"),
         ("/dev/ttyUSB77?reconnect=perhaps", None, "reconnect=perhaps"),
-        ("/dev/ttyUSB77", "cyton", "no device kind 'cyton'"),
+        ("/dev/ttyUSB77", "kettle", "no device kind 'kettle'"),
     ],
 )
 def test_wrong_usage_is_found_before_the_port_is_touched(address: str, device: str | None, what: str) -> None:
