@@ -13,6 +13,7 @@ from .streaming import seconds
 if TYPE_CHECKING:
     from ..sources.device_host import DeviceHost
     from ..sources.virtual import VirtualDevice
+    from ..sources.virtual_radio import BleHost
 
 _LINES = ("adc", "ms,adc", "us,adc", "mv")
 
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from", dest="recording", metavar="ADDRESS", help="file:PATH: what it measures; else synthetic ECG"
     )
     where = parser.add_mutually_exclusive_group()
+    where.add_argument("--ble", action="store_true", help="on a virtual Bluetooth radio instead")
     where.add_argument("--pty", metavar="LINK", help="a name for the port; left out: the one it gets")
     where.add_argument(
         "--tcp", type=int, metavar="PORT", help="a TCP port of this machine instead; 0: any that is free"
@@ -75,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             announce()
 
     def announce() -> None:
-        command = f"edge-ecg run --port {host.port}"
+        command = getattr(host, "command", f"edge-ecg run --port {host.port}")
         tell(
             {"type": "port", "port": host.port, "device": args.kind, "command": command},
             f"A virtual {args.kind} is at {host.port}. Open it with: {command}",
@@ -118,7 +120,11 @@ def _device(args: argparse.Namespace) -> VirtualDevice:
 
 def _host(
     args: argparse.Namespace, device: VirtualDevice, changed: Any
-) -> AbstractContextManager[DeviceHost]:
+) -> AbstractContextManager[DeviceHost | BleHost]:
+    if args.ble:
+        from ..sources.virtual_radio import BleHost
+
+        return BleHost(device.build(), speed=args.speed, on_change=changed)
     if args.tcp is not None:
         from ..sources.tcp_host import TcpHost
 

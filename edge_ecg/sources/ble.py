@@ -20,6 +20,7 @@ from .ble_link import BleLink
 from .ble_scan import find_device
 from .kinds import KINDS, options_of, session_for
 from .radio_loop import radio_loop
+from .reconnect import OPTION, wants_reconnect
 from .session_source import SessionSource
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # Kinds that a device behind Bluetooth LE may be; those beside the GATT ones speak through a serial line.
 BLE_KINDS = tuple(dict.fromkeys((*GATT_KINDS, *KINDS)))
 
-_OWN_OPTIONS = frozenset(("adapter",))
+_OWN_OPTIONS = frozenset(("adapter", OPTION))
 
 
 def gatt_session_for(kind: str, address: Address) -> GattSession:
@@ -146,5 +147,7 @@ def open_ble(address: Address, *, device: str | None = None, clock: Clock = time
         When Bluetooth cannot be used, the device is not in range, or it is no ECG sensor that edge-ecg knows.
 
     """
-    link, session = BleDoor(address, device=device, clock=clock).connect()
-    return SessionSource(address, link, session, clock=clock)
+    door = BleDoor(address, device=device, clock=clock)
+    again = wants_reconnect(address)
+    link, session = door.connect()
+    return SessionSource(address, link, session, clock=clock, connect=door.connect if again else None)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge_ecg_bridge import cyton
+from edge_ecg_bridge import cyton, ganglion
 from edge_ecg_bridge.bitalino import RATES_HZ as BITALINO_RATES_HZ
 from edge_ecg_bridge.bitalino import BitalinoSession, BitalinoSettings
 from edge_ecg_bridge.cyton import CytonSession, CytonSettings
 from edge_ecg_bridge.framed import FramedSession, FramedSettings
 from edge_ecg_bridge.openview import OpenViewSession, OpenViewSettings
 from edge_ecg_bridge.shimmer3 import LEADS, Settings, ShimmerSession
+from edge_ecg_bridge.shimmer3.acceleration import ACCELEROMETERS
 from edge_ecg_bridge.shimmer3.exg import GAINS
 from edge_ecg_bridge.stream import Session
 from edge_ecg_bridge.text import TextSession, TextSettings
 
 from ..errors import UsageError
 from .address import Address
+from .ble_kinds import GATT_KINDS, tunnelled
 
 _ON_OFF = {"on": 1.0, "off": 0.0}
 
@@ -35,6 +37,7 @@ def _shimmer3(address: Address) -> Session:
             lead=address.choice("channel", "LL-RA", LEADS),
             gain=gain,
             lead_off=bool(address.number("leadoff", 0.0, minimum=0, maximum=1, words=_ON_OFF)),
+            acceleration=address.choice("accel", "off", ("off", *ACCELEROMETERS)),
         )
     )
 
@@ -68,6 +71,18 @@ def _cyton(address: Address) -> Session:
     )
 
 
+def _ganglion(address: Address) -> Session:
+    accelerometer = address.choice("accelerometer", "auto", ("auto", "on", "off"))
+    firmware = address.choice("firmware", "ask", ("ask", "1", "2", "3"))
+    return ganglion.GanglionSession(
+        ganglion.GanglionSettings(
+            channel=int(address.choice("channel", "1", "1234")),
+            accelerometer=None if accelerometer == "auto" else accelerometer == "on",
+            firmware=None if firmware == "ask" else int(firmware),
+        )
+    )
+
+
 def _bitalino(address: Address) -> Session:
     input_ = int(address.choice("channel", "A2", [f"A{number}" for number in range(1, 7)])[1:])
     rate = int(address.choice("rate", "1000", map(str, BITALINO_RATES_HZ)))
@@ -96,9 +111,11 @@ class Kind(NamedTuple):
 
 # One row a kind; edge_ecg.sources.probes says how each is recognised.
 _KINDS: dict[str, Kind] = {
-    "shimmer3": Kind(_shimmer3, frozenset(("rate", "channel", "gain", "leadoff"))),
+    "shimmer3": Kind(_shimmer3, frozenset(("rate", "channel", "gain", "leadoff", "accel"))),
+    **{kind: Kind(tunnelled(kind), options) for kind, (_, options) in GATT_KINDS.items()},
     "framed": Kind(_framed, frozenset(("channel",))),
     "cyton": Kind(_cyton, frozenset(("channel", "gain", "reference", "clock"))),
+    "ganglion": Kind(_ganglion, frozenset(("channel", "accelerometer", "firmware"))),
     "bitalino": Kind(_bitalino, frozenset(("channel", "rate"))),
     "openview": Kind(_openview, frozenset(("fs", "gain", "shift")), baud=57600),
     "text": Kind(_text, frozenset(("fs", "time", "unit", "adc_bits", "vref", "gain"))),

@@ -7,7 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_ecg_bridge.emulators import Emulator, Shimmer3Emulator, Signal, TextEmulator
+from edge_ecg_bridge.emulators import (
+    BitalinoEmulator,
+    CytonEmulator,
+    Emulator,
+    FramedEmulator,
+    GanglionEmulator,
+    OpenViewEmulator,
+    Shimmer3Emulator,
+    Signal,
+    TextEmulator,
+    tunnelled_movesense,
+    tunnelled_polar,
+)
 from edge_ecg_bridge.emulators.text import FORMATS
 from edge_ecg_bridge.faults import FaultyEmulator, FaultySignal, Layer, PlannedFault, device_arguments
 from edge_ecg_bridge.faults import parse_faults as parse
@@ -169,9 +181,32 @@ def _text_counter(device: VirtualDevice) -> tuple[int, float] | None:
     return (1 << 32, _TEXT_CLOCKS_HZ[device.line]) if device.line in _TEXT_CLOCKS_HZ else None
 
 
+def _polar_counter(_: VirtualDevice) -> tuple[int, float]:
+    return 1 << 64, 1e9
+
+
+def _movesense_counter(_: VirtualDevice) -> tuple[int, float]:
+    return 1 << 32, 1e3
+
+
+def _samples_counter(modulus: int, fs_hz: float) -> Callable[[VirtualDevice], tuple[int, float]]:
+    return lambda _: (modulus, fs_hz)
+
+
 VIRTUAL_KINDS: dict[str, VirtualKind] = {
     "shimmer3": VirtualKind("shimmer3", Shimmer3Emulator, _shimmer3, _shimmer_counter, step_mv=7.3e-5),
     "shimmer3r": VirtualKind("shimmer3", Shimmer3Emulator, _shimmer3r, _shimmer_counter, step_mv=7.3e-5),
+    "polar-h10": VirtualKind("polar-h10", tunnelled_polar, counter=_polar_counter, radio=True),
+    "movesense": VirtualKind(
+        "movesense", tunnelled_movesense, counter=_movesense_counter, step_mv=3.9e-4, radio=True
+    ),
+    "framed": VirtualKind("framed", FramedEmulator, counter=_samples_counter(1 << 32, 256.0), step_mv=3e-3),
+    "cyton": VirtualKind(
+        "cyton", CytonEmulator, counter=_samples_counter(256, 250.0), step_mv=2.3e-5, proof="time"
+    ),
+    "ganglion": VirtualKind("ganglion", GanglionEmulator, step_mv=2e-3, proof="time"),
+    "bitalino": VirtualKind("bitalino", BitalinoEmulator, counter=_samples_counter(16, 1000.0), step_mv=3e-3),
+    "openview": VirtualKind("openview", OpenViewEmulator, step_mv=2e-3, proof="nothing"),
     "text": VirtualKind("text", TextEmulator, _text, _text_counter, step_mv=4.5e-3, proof="time"),
 }
 """Every virtual device, one line each."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from .gatt import Action, Connected, GattSession, Happening, Note, short_uuid
-from .gatt_pipe import CYSPP, NORDIC_UART, TRANSPARENT_UART, find_pipe
+from .gatt_pipe import CYSPP, GANGLION, NORDIC_UART, TRANSPARENT_UART, find_pipe
 from .movesense import wire
 from .polar import pmd
 from .stream import BridgeError, DeviceClock, Event
 
-POLAR, MOVESENSE, SHIMMER, TEXT = "polar-h10", "movesense", "shimmer3", "text"
+POLAR, MOVESENSE, SHIMMER, TEXT, BOARD = "polar-h10", "movesense", "shimmer3", "text", "ganglion"
 _CONNECT_S = 15.0
 
 # Beginning of a name in lower case -> kind. Of the Polar sensors only the H10 measures ECG.
-_NAMES = {"polar h10": POLAR, "movesense": MOVESENSE, "shimmer3": SHIMMER}
+_NAMES = {"polar h10": POLAR, "movesense": MOVESENSE, "shimmer3": SHIMMER, "ganglion": BOARD}
 SERVICES = {
     pmd.PMD_SERVICE: POLAR,
     wire.SERVICE: MOVESENSE,
@@ -22,7 +22,9 @@ SERVICES = {
     CYSPP.service: SHIMMER,
     TRANSPARENT_UART.service: SHIMMER,
     NORDIC_UART.service: TEXT,
+    GANGLION.service: BOARD,
 }
+_PIPES = {CYSPP: SHIMMER, TRANSPARENT_UART: SHIMMER, NORDIC_UART: TEXT, GANGLION: BOARD}
 
 
 def kind_by_advertisement(name: str, services: Collection[str] = ()) -> str | None:
@@ -43,7 +45,7 @@ def kind_by_services(found: Connected) -> str | None:
             return kind
     pipe = find_pipe(found)
     if pipe is not None:
-        return TEXT if pipe is NORDIC_UART else SHIMMER
+        return _PIPES[pipe]
     return kind_by_advertisement(found.name)
 
 
@@ -140,5 +142,5 @@ def _unknown(found: Connected) -> BridgeError:
     return BridgeError(
         f"{found.name or 'The device'} is no ECG sensor that edge-ecg knows.",
         why=f"It offers {len(found.characteristics)} characteristics, none of a known sensor.",
-        remedy="Known are Polar H10, Movesense, Shimmer3 and boards with a Nordic UART: see docs/devices.md.",
+        remedy="Known are Polar H10, Movesense, Shimmer3, OpenBCI Ganglion and boards with a Nordic UART: see docs/devices.md.",
     )

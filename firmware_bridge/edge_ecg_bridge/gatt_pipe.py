@@ -3,6 +3,7 @@
     Nordic UART             boards with an nRF chip, and many sketches for an ESP32
     CYSPP (Infineon)        Shimmer3R
     Microchip transparent   Shimmer3 with an RN4678
+    OpenBCI Ganglion        its own service, a packet of 20 bytes a notification
 
 Notifications cut the stream anywhere, usually after 20 bytes; the sessions behind take bytes in any pieces.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from . import ganglion
 from .gatt import (
     ATT_NEEDS_PAIRING,
     Action,
@@ -69,7 +71,8 @@ TRANSPARENT_UART = Pipe(
     "49535343-1e4d-4bd9-ba61-23c647249616",
     "49535343-8841-43f4-a8d4-ecbe34729bb3",
 )
-PIPES = (NORDIC_UART, CYSPP, TRANSPARENT_UART)
+GANGLION = Pipe("OpenBCI Ganglion", ganglion.SERVICE_UUID, ganglion.NOTIFY_UUID, ganglion.WRITE_UUID)
+PIPES = (NORDIC_UART, CYSPP, TRANSPARENT_UART, GANGLION)
 
 
 def find_pipe(found: Connected) -> Pipe | None:

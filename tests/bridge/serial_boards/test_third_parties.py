@@ -1,4 +1,4 @@
-"""BrainFlow's Cyton driver on our virtual board; a recording of the OpenBCI GUI in our codec."""
+"""BrainFlow reads our virtual Cyton and Shimmer3; a recording of the OpenBCI GUI in our codec."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edge_ecg_bridge.cyton import CytonSession
-from edge_ecg_bridge.emulators import CytonEmulator
+from edge_ecg_bridge.emulators import CytonEmulator, Emulator, Shimmer3Emulator
+from edge_ecg_bridge.shimmer3 import commands
+from edge_ecg_bridge.shimmer3.exg import ExgRegisters
 from edge_ecg_bridge.stream import Samples
 
 DATA = os.environ.get("EDGE_ECG_DATA")
@@ -54,33 +57,58 @@ needs_brainflow = pytest.mark.skipif(
 )
 
 
-@needs_brainflow
-@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")
-def test_brainflow_streams_from_the_virtual_board(truth: Callable, ecg: object) -> None:
-    """Its unmodified driver, through a pseudo-terminal; what it reads is the signal, without a hole."""
-    from brainflow.board_shim import BoardIds, BoardShim, BrainFlowInputParams
+def brainflow_reads(kind: Any, device: Emulator, samples: int) -> np.ndarray:
+    """Let the unmodified driver of a kind read so many samples from a device on a pseudo-terminal."""
+    from brainflow.board_shim import BoardShim, BrainFlowInputParams
 
     from edge_ecg.sources.pty_host import PtyHost
 
     BoardShim.disable_board_logger()
-    with PtyHost(CytonEmulator(ecg, acceleration_g=(0.25, -0.5, 1.0))) as host:
+    with PtyHost(device) as host:
         server = threading.Thread(target=host.serve)
         server.start()
         params = BrainFlowInputParams()
         params.serial_port = host.port
-        board = BoardShim(BoardIds.CYTON_BOARD.value, params)
+        board = BoardShim(kind.value, params)
         try:
             board.prepare_session()
             board.start_stream(45_000)
-            while board.get_board_data_count() < 300:
+            while board.get_board_data_count() < samples:
                 server.join(0.05)
             board.stop_stream()
-            data = board.get_board_data()
+            data: np.ndarray = board.get_board_data()
         finally:
             if board.is_prepared():
                 board.release_session()
             host.stop()
             server.join()
+    return data
+
+
+@needs_brainflow
+@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")
+def test_brainflow_streams_from_the_virtual_shimmer(truth: Callable, ecg: object) -> None:
+    """It takes a Shimmer as it was set up before (here: ECG at 512 Hz) and gives the chips' counts."""
+    from brainflow.board_shim import BoardIds, BoardShim
+
+    device = Shimmer3Emulator(ecg)
+    registers = bytes.fromhex("02A01040402D00000203")
+    device.receive(commands.set_rate(64) + commands.set_sensors() + commands.set_exg(0, registers), 0.0)
+    device.bytes_to_send(0.0)
+    data = brainflow_reads(BoardIds.SHIMMER3_BOARD, device, 600)
+    assert (np.diff(data[BoardShim.get_package_num_channel(BoardIds.SHIMMER3_BOARD.value)]) == 1).all()
+    raw = data[BoardShim.get_ecg_channels(BoardIds.SHIMMER3_BOARD.value)[0]]
+    mv = raw * ExgRegisters(registers).mv_per_count(0)
+    assert np.abs(mv - truth(len(mv), 512.0)).max() <= ExgRegisters(registers).mv_per_count(0)
+
+
+@needs_brainflow
+@pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")
+def test_brainflow_streams_from_the_virtual_board(truth: Callable, ecg: object) -> None:
+    """Its unmodified driver, through a pseudo-terminal; what it reads is the signal, without a hole."""
+    from brainflow.board_shim import BoardIds, BoardShim
+
+    data = brainflow_reads(BoardIds.CYTON_BOARD, CytonEmulator(ecg, acceleration_g=(0.25, -0.5, 1.0)), 300)
     numbers = data[BoardShim.get_package_num_channel(0)].astype(int)
     assert numbers[0] == 0
     assert (np.diff(numbers) % 256 == 1).all()
