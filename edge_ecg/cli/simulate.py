@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
-from .streaming import seconds
+from .streaming import seconds, seconds_or_none
 
 if TYPE_CHECKING:
     from ..sources.device_host import DeviceHost
@@ -42,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--story", default="rest-stress", help="of the synthetic ECG: a name, or rest:60,stress:90"
     )
     parser.add_argument("--hr", type=seconds, metavar="BPM", help="one heart rate instead of a story")
-    parser.add_argument("--hrv", type=float, metavar="MS", help="its variability (SDNN)")
+    parser.add_argument("--hrv", type=seconds_or_none, metavar="MS", help="its variability (SDNN)")
     parser.add_argument(
-        "--noise", type=float, default=0.01, metavar="MV", help="white noise of the synthetic ECG"
+        "--noise", type=seconds_or_none, default=0.01, metavar="MV", help="white noise of the synthetic ECG"
     )
     parser.add_argument(
         "--rate", type=seconds, default=250.0, metavar="HZ", help="of a text board (default: 250)"

@@ -151,12 +151,12 @@ def hold(variant: Variant, faults: str, *, until_s: float = TRIAL_S) -> Trial:
     address: Address = parse_address(f"sim:{variant.kind}")
     parts = hold_trial(lambda: session_for(kind.device, address), emulator, until_s=until_s)
     signal = FaultySignal(heart, planned, seed=_SEED)
-    wrong = any(plan.name == "rate-off" for plan in planned)
-    accounts = []
-    for part in parts:
-        if part.samples:
-            fs_hz = _own_rate(part, emulator) * (1.0 + RATE_ERROR * wrong)
-            accounts.append(account(part, signal, fs_hz, kind.step_mv))
+    off = any(plan.name == "rate-off" for plan in planned)
+    accounts = [
+        account(part, signal, _own_rate(part, emulator) * (1.0 + RATE_ERROR * off), kind.step_mv)
+        for part in parts
+        if part.samples
+    ]
     link = emulator.truth.strikes
     strikes = sum(link.get(plan.name, plan.strikes(until_s - 2.0)) for plan in planned)
     return Trial(variant, planned, parts, accounts, strikes)

@@ -237,6 +237,13 @@ def test_the_battery_answers_behind_a_status_message(status_ack: bool) -> None:
     assert reader.next(BATTERY_RESPONSE) == Ack(bytes.fromhex("A0 0A C0"))
 
 
+def test_what_looks_like_a_battery_without_its_head_is_skipped() -> None:
+    """Found by the fuzzer: FF 94 while the battery was asked for."""
+    reader = ReplyReader()
+    reader.feed(bytes.fromhex("FF 94 01 02 03 FF 8A 94 A0 0A C0"))
+    assert reader.next(BATTERY_RESPONSE) == Ack(bytes.fromhex("A0 0A C0"))
+
+
 @pytest.mark.parametrize("hardware", [3, 10])
 def test_a_shimmer_that_was_left_streaming_is_taken_over(converse: Callable, hardware: int) -> None:
     device = Shimmer3Emulator(ECG, hardware=hardware, already_streaming=True)

@@ -211,7 +211,7 @@ class ReplyReader:
             return _UNKNOWN if undecided else 1 + self.crc_bytes
         if len(buffer) == 1:
             return _UNKNOWN
-        if buffer[1] != response:
+        if buffer[1] != response or response == BATTERY_RESPONSE:  # that comes behind IN_STREAM_RESPONSE
             return None
         payload = _payload_bytes(response, buffer[2:], self.hardware)
         return _UNKNOWN if payload is None else 2 + payload + self.crc_bytes

@@ -32,7 +32,7 @@ def test_the_matrix_leaves_no_kind_and_no_fault_out() -> None:
 
 @pytest.mark.parametrize(("variant", "fault"), PAIRS, ids=name)
 def test_what_is_lost_is_what_is_reported(variant: Variant, fault: str, model: Model) -> None:
-    trial = hold(variant, fault, until_s=38.0)
+    trial = hold(variant, fault, until_s=31.0)
     assert trial.strikes >= 1
     away = fault in ("unplug", "ble-drop", "stale-bluez")
     assert len(trial.parts) == (2 if away else 1), "the session goes on"
