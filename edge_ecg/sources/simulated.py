@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 from edge_ecg_bridge.emulators import Emulator, Signal
 from edge_ecg_bridge.faults import FaultyEmulator, LinkState
+from edge_ecg_bridge.stream import Session
 
 from ..errors import UsageError
 from .address import Address
 from .base import Clock
 from .kinds import options_of, session_for
+from .reconnect import OPTION, wants_reconnect
 from .recording_signal import RecordingSignal
 from .session_source import SessionSource
-from .transport import TransportEndedError, TransportLostError
+from .transport import Transport, TransportEndedError, TransportLostError
 from .virtual import (
     DEFAULT_FIRMWARE,
     DEFAULT_KIND,
@@ -157,7 +159,7 @@ def open_simulated(
             f"{address} is a simulated {kind}, not a {device}.",
             remedy="Leave --device out, or change the address.",
         )
-    address.require_known(_OPTIONS | options_of(reads))
+    address.require_known(_OPTIONS | {OPTION} | options_of(reads))
     speed = address.number("speed", 1.0, minimum=0.01, maximum=1000, words={"max": _MAX})
     seed = round(address.number("seed", 0.0, minimum=0, maximum=2**31))
     virtual = VirtualDevice(
@@ -172,7 +174,20 @@ def open_simulated(
     )
     session = session_for(reads, address)
     transport = VirtualTransport(virtual.build(), speed=speed, clock=clock)
-    return SessionSource(address, transport, session, clock=clock, kind_prefix="simulated ")
+
+    def again(rescan: bool) -> tuple[Transport, Session]:
+        return transport.again(), session_for(reads, address)
+
+    return SessionSource(
+        address,
+        transport,
+        session,
+        clock=clock,
+        kind_prefix="simulated ",
+        connect=again if wants_reconnect(address) else None,
+        wait=transport.let_pass if speed == _MAX else None,
+        speed=speed or 1.0,
+    )
 
 
 def _signal(address: Address, seed: int) -> Signal:
