@@ -142,5 +142,6 @@ def _unknown(found: Connected) -> BridgeError:
     return BridgeError(
         f"{found.name or 'The device'} is no ECG sensor that edge-ecg knows.",
         why=f"It offers {len(found.characteristics)} characteristics, none of a known sensor.",
-        remedy="Known are Polar H10, Movesense, Shimmer3, OpenBCI Ganglion and boards with a Nordic UART: see docs/devices.md.",
+        remedy="Known are Polar H10, Movesense, Shimmer3, OpenBCI Ganglion and boards with a Nordic UART: "
+        "see docs/devices.md.",
     )

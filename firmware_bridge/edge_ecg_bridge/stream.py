@@ -108,7 +108,7 @@ class Session(Protocol):
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """Return what was thrown away so far: ``bytes_skipped``, ``packets_rejected``, ``duplicates``, …"""
+        """Return what was thrown away: ``bytes_skipped``, ``packets_rejected``, ``duplicates`` and others."""
         ...
 
 
