@@ -200,7 +200,7 @@ VIRTUAL_KINDS: dict[str, VirtualKind] = {
     "movesense": VirtualKind(
         "movesense", tunnelled_movesense, counter=_movesense_counter, step_mv=3.9e-4, radio=True
     ),
-    "framed": VirtualKind("framed", FramedEmulator, counter=_samples_counter(1 << 32, 256.0), step_mv=3e-3),
+    "framed": VirtualKind("framed", FramedEmulator, counter=_samples_counter(1 << 32, 256.0), step_mv=4.5e-3),
     "cyton": VirtualKind(
         "cyton", CytonEmulator, counter=_samples_counter(256, 250.0), step_mv=2.3e-5, proof="time"
     ),
