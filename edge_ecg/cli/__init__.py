@@ -133,7 +133,7 @@ def _add_json(parser: argparse.ArgumentParser, *, default: bool | str) -> None:
     )
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for sub in action.choices.values():
+            for sub in dict.fromkeys(action.choices.values()):  # aliases lead to the same one
                 _add_json(sub, default=argparse.SUPPRESS)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the sub-verbs and their arguments."""
-    verbs = parser.add_subparsers(dest="train_verb", metavar="pretext|emotion|supervised", required=True)
+    verbs = parser.add_subparsers(dest="train_verb", metavar="pretext|emotion|supervised (baseline)", required=True)
 
     sub = verbs.add_parser(
         "pretext",
@@ -56,7 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     _add_common(sub)
 
-    sub = verbs.add_parser("supervised", help="the twin without pretraining: encoder and head from labels")
+    sub = verbs.add_parser(
+        "supervised",
+        aliases=["baseline"],
+        help="the baseline without pretraining: encoder and head from labels",
+    )
     sub.add_argument("store", type=Path, metavar="STORE", help="labelled windows")
     sub.add_argument("--task", metavar="TASK", help="needed where the store has several")
     sub.add_argument(
@@ -99,6 +103,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads < 0:
         raise UsageError(f"--threads cannot be {args.threads}.", remedy="Leave it out to use all cores.")
     execution = Execution(args.device, args.precision, args.threads, compile=getattr(args, "compile", False))
+    if args.train_verb == "baseline":
+        args.train_verb = "supervised"
     stages = {"pretext": _pretext, "emotion": _emotion, "supervised": _supervised}
     return stages[args.train_verb](args, recipe, execution)
 

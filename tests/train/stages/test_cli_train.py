@@ -48,8 +48,9 @@ def test_pretext_then_emotion(tmp_path, store, recipe_file, capsys):
     assert "windows/s" not in captured.err  # the embeddings were there
 
 
-def test_supervised(tmp_path, store, recipe_file, capsys):
-    words = ["train", "supervised", str(store.path), "--recipe", str(recipe_file), *FLAGS]
+@pytest.mark.parametrize("verb", ["supervised", "baseline"])
+def test_supervised(tmp_path, store, recipe_file, capsys, verb):
+    words = ["train", verb, str(store.path), "--recipe", str(recipe_file), *FLAGS]
     assert main([*words, "-o", str(tmp_path / "run")]) == 2
     assert "--task" in capsys.readouterr().err
     assert main([*words, "-o", str(tmp_path / "run"), "--task", "stress"]) == 0
