@@ -25,7 +25,26 @@ from typing import Any
 
 import numpy as np
 
-from edge_ecg_bridge.emulators import Emulator, Shimmer3Emulator, TextEmulator
+from edge_ecg_bridge.bitalino import BitalinoSession
+from edge_ecg_bridge.cyton import CytonSession
+from edge_ecg_bridge.emulators import (
+    BitalinoEmulator,
+    CytonEmulator,
+    Emulator,
+    FramedEmulator,
+    GanglionEmulator,
+    OpenViewEmulator,
+    Shimmer3Emulator,
+    TextEmulator,
+    tunnelled_movesense,
+    tunnelled_polar,
+)
+from edge_ecg_bridge.framed import FramedSession
+from edge_ecg_bridge.ganglion import GanglionSession
+from edge_ecg_bridge.gatt_tunnel import TunnelSession
+from edge_ecg_bridge.movesense import MovesenseSession
+from edge_ecg_bridge.openview import OpenViewSession
+from edge_ecg_bridge.polar import PolarSession
 from edge_ecg_bridge.shimmer3 import Settings, ShimmerSession
 from edge_ecg_bridge.shimmer3.replies import ReplyReader
 from edge_ecg_bridge.stream import BridgeError, Ready, Samples, Session
@@ -140,6 +159,14 @@ def shimmer(**options: Any) -> Emulator:
     return Shimmer3Emulator(_ECG, **options)
 
 
+def polar() -> Session:
+    return TunnelSession(PolarSession())
+
+
+def movesense() -> Session:
+    return TunnelSession(MovesenseSession())
+
+
 TARGETS: dict[str, Target] = {
     "shimmer3": Target(ShimmerSession, lambda: said(ShimmerSession, shimmer())),
     "shimmer3 stream, CRC": Target(streaming(2), lambda: said(ShimmerSession, shimmer()), started=True),
@@ -153,6 +180,13 @@ TARGETS: dict[str, Target] = {
     "text": Target(TextSession, lambda: said(TextSession, TextEmulator(_ECG, fs_hz=125.0), 3.0)),
     "text stream, time": Target(settled("us"), lambda: printed("us"), started=True),
     "text stream, no time": Target(settled("none"), lambda: printed("none"), started=True),
+    "framed": Target(FramedSession, lambda: said(FramedSession, FramedEmulator(_ECG))),
+    "cyton": Target(CytonSession, lambda: said(CytonSession, CytonEmulator(_ECG))),
+    "ganglion": Target(GanglionSession, lambda: said(GanglionSession, GanglionEmulator(_ECG))),
+    "bitalino": Target(BitalinoSession, lambda: said(BitalinoSession, BitalinoEmulator(_ECG))),
+    "openview": Target(OpenViewSession, lambda: said(OpenViewSession, OpenViewEmulator(_ECG), 8.0)),
+    "polar": Target(polar, lambda: said(polar, tunnelled_polar(_ECG))),
+    "movesense": Target(movesense, lambda: said(movesense, tunnelled_movesense(_ECG))),
 }
 
 

@@ -25,6 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_source_options(parser)
     add_model_options(parser)
     add_record_option(parser)
+    parser.add_argument(
+        "--fault",
+        metavar="NAME[@SECONDS]",
+        help="what goes wrong in --demo (edge-ecg simulate --list-faults); several parted by commas",
+    )
     parser.epilog = f"Example: edge-ecg run --port /dev/ttyUSB0 --record today.csv\n{DISCLAIMER}"
 
 
@@ -49,8 +54,14 @@ def choose_address(args: argparse.Namespace) -> str:
         When there is more than one device to choose from.
 
     """
+    fault = getattr(args, "fault", None)
     if args.demo:
-        return DEMO_ADDRESS
+        return f"{DEMO_ADDRESS}?fault={fault}" if fault else DEMO_ADDRESS
+    if fault:
+        raise UsageError(
+            "--fault is for the simulated device of --demo.",
+            remedy="Add --demo, or give --port 'sim:KIND?fault=NAME'.",
+        )
     if args.port is not None:
         return str(args.port)
     from ..discovery import find_serial_ports

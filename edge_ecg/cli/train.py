@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the sub-verbs and their arguments."""
-    verbs = parser.add_subparsers(dest="train_verb", metavar="pretext|emotion|supervised (baseline)", required=True)
+    verbs = parser.add_subparsers(
+        dest="train_verb", metavar="pretext|emotion|supervised (baseline)", required=True
+    )
 
     sub = verbs.add_parser(
         "pretext",
