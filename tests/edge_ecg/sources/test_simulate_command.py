@@ -172,7 +172,7 @@ def test_a_device_that_is_unplugged_takes_its_port_along(simulate: Start, tmp_pa
     )
     told = json.loads(line_of(process))
     with pytest.raises(DeviceError, match="unplugged"):
-        read(told["port"], 100_000)
+        read(f"{told['port']}?reconnect=no", 100_000)
     events = []
     while not events or events[-1] != "plugged in":
         events.append(json.loads(line_of(process))["event"])
