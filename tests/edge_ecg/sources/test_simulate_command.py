@@ -21,6 +21,7 @@ from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source
 from edge_ecg.sources.pty_host import PtyHost
 from edge_ecg.sources.tcp_host import TcpHost
+from edge_ecg.sources.virtual import VIRTUAL_KINDS
 from edge_ecg_bridge.emulators import Reservoir, SilentEmulator
 from edge_ecg_bridge.faults import FAULTS
 from edge_ecg_bridge.synthetic import SyntheticEcg
@@ -147,10 +148,10 @@ def test_the_faults_are_listed(simulate: Start) -> None:
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["name"] for record in records] == list(FAULTS)
     assert all(record["type"] == "fault" and record["is"].endswith(".") for record in records)
-    assert {record["name"]: record["devices"] for record in records}["already-streaming"] == [
-        "shimmer3",
-        "shimmer3r",
-    ]
+    devices = {record["name"]: set(record["devices"]) for record in records}
+    assert {"shimmer3", "shimmer3r", "cyton"} <= devices["already-streaming"]
+    assert "text" not in devices["already-streaming"]
+    assert devices["ble-drop"] == {kind for kind, one in VIRTUAL_KINDS.items() if one.radio}
     out, _ = simulate("text", "--list-faults").communicate(timeout=20)
     assert "already-streaming" not in out
 
