@@ -142,7 +142,7 @@ class VirtualKind:
         One step of its converter at the electrodes, in the state in which edge-ecg uses it.
     proof:
         What tells a whole packet from a damaged one: ``checksum``, ``weak checksum`` (so few bits that whole
-        neighbours of a damaged packet have to be given up, and are reported as lost), ``time`` or ``nothing``.
+        neighbours of a damaged packet have to be given up, and are reported lost), ``time`` or ``nothing``.
 
     """
 

@@ -21,6 +21,7 @@ from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source
 from edge_ecg.sources.pty_host import PtyHost
 from edge_ecg.sources.tcp_host import TcpHost
+from edge_ecg.sources.virtual import VIRTUAL_KINDS
 from edge_ecg_bridge.emulators import Reservoir, SilentEmulator
 from edge_ecg_bridge.faults import FAULTS
 from edge_ecg_bridge.synthetic import SyntheticEcg
@@ -147,10 +148,11 @@ def test_the_faults_are_listed(simulate: Start) -> None:
     records = [json.loads(line) for line in out.splitlines()]
     assert [record["name"] for record in records] == list(FAULTS)
     assert all(record["type"] == "fault" and record["is"].endswith(".") for record in records)
-    assert {record["name"]: record["devices"] for record in records}["already-streaming"] == [
-        "shimmer3",
-        "shimmer3r",
+    devices = {record["name"]: record["devices"] for record in records}
+    assert devices["already-streaming"] == [
+        kind for kind in VIRTUAL_KINDS if kind not in ("movesense", "openview", "text")
     ]
+    assert devices["ble-drop"] == ["polar-h10", "movesense", "ganglion"]
     out, _ = simulate("text", "--list-faults").communicate(timeout=20)
     assert "already-streaming" not in out
 
@@ -172,7 +174,7 @@ def test_a_device_that_is_unplugged_takes_its_port_along(simulate: Start, tmp_pa
     )
     told = json.loads(line_of(process))
     with pytest.raises(DeviceError, match="unplugged"):
-        read(told["port"], 100_000)
+        read(told["port"] + "?reconnect=no", 100_000)
     events = []
     while not events or events[-1] != "plugged in":
         events.append(json.loads(line_of(process))["event"])
