@@ -2,7 +2,7 @@
 
     python benchmarks/fault_matrix.py [--json]
 
-Nothing waits: a minute of each takes about half a second. Decisions are those of the model that comes along.
+Nothing waits: fifty seconds of each take about one. Decisions are those of the model that comes along.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _HEAD = (
     "struck",
     "harmed",
     "reported",
-    "dropped beside",
+    "beside",
     "wrong",
     "decisions",
     "on damage",

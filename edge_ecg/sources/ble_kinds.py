@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edge_ecg_bridge.ganglion import GanglionSession, GanglionSettings
 from edge_ecg_bridge.gatt import GattSession
-from edge_ecg_bridge.gatt_kinds import MOVESENSE, POLAR
+from edge_ecg_bridge.gatt_kinds import BOARD, MOVESENSE, POLAR
+from edge_ecg_bridge.gatt_pipe import PipeSession
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
 from edge_ecg_bridge.movesense import MovesenseSession, MovesenseSettings
 from edge_ecg_bridge.movesense.wire import ACCELERATION_RATES_HZ, ECG_RATES_HZ
@@ -32,9 +34,21 @@ def _movesense(address: Address) -> GattSession:
     return MovesenseSession(MovesenseSettings(fs_hz=round(rate) or None, acceleration_hz=acceleration_hz))
 
 
+def _ganglion(address: Address) -> GattSession:
+    accelerometer = address.choice("accelerometer", "auto", ("auto", "on", "off"))
+    firmware = address.choice("firmware", "ask", ("ask", "1", "2", "3"))
+    settings = GanglionSettings(
+        channel=int(address.choice("channel", "1", "1234")),
+        accelerometer=None if accelerometer == "auto" else accelerometer == "on",
+        firmware=None if firmware == "ask" else int(firmware),
+    )
+    return PipeSession(GanglionSession(settings))
+
+
 GATT_KINDS: dict[str, tuple[Callable[[Address], GattSession], frozenset[str]]] = {
     POLAR: (_polar, frozenset(("acceleration", "pair"))),
     MOVESENSE: (_movesense, frozenset(("rate", "acceleration"))),
+    BOARD: (_ganglion, frozenset(("channel", "accelerometer", "firmware"))),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge_ecg_bridge import cyton, ganglion
+from edge_ecg_bridge import cyton
 from edge_ecg_bridge.bitalino import RATES_HZ as BITALINO_RATES_HZ
 from edge_ecg_bridge.bitalino import BitalinoSession, BitalinoSettings
 from edge_ecg_bridge.cyton import CytonSession, CytonSettings
@@ -71,18 +71,6 @@ def _cyton(address: Address) -> Session:
     )
 
 
-def _ganglion(address: Address) -> Session:
-    accelerometer = address.choice("accelerometer", "auto", ("auto", "on", "off"))
-    firmware = address.choice("firmware", "ask", ("ask", "1", "2", "3"))
-    return ganglion.GanglionSession(
-        ganglion.GanglionSettings(
-            channel=int(address.choice("channel", "1", "1234")),
-            accelerometer=None if accelerometer == "auto" else accelerometer == "on",
-            firmware=None if firmware == "ask" else int(firmware),
-        )
-    )
-
-
 def _bitalino(address: Address) -> Session:
     input_ = int(address.choice("channel", "A2", [f"A{number}" for number in range(1, 7)])[1:])
     rate = int(address.choice("rate", "1000", map(str, BITALINO_RATES_HZ)))
@@ -115,7 +103,6 @@ _KINDS: dict[str, Kind] = {
     **{kind: Kind(tunnelled(kind), options) for kind, (_, options) in GATT_KINDS.items()},
     "framed": Kind(_framed, frozenset(("channel",))),
     "cyton": Kind(_cyton, frozenset(("channel", "gain", "reference", "clock"))),
-    "ganglion": Kind(_ganglion, frozenset(("channel", "accelerometer", "firmware"))),
     "bitalino": Kind(_bitalino, frozenset(("channel", "rate"))),
     "openview": Kind(_openview, frozenset(("fs", "gain", "shift")), baud=57600),
     "text": Kind(_text, frozenset(("fs", "time", "unit", "adc_bits", "vref", "gain"))),

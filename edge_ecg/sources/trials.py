@@ -19,7 +19,8 @@ from .address import Address, parse_address
 from .kinds import session_for
 from .virtual import VIRTUAL_KINDS, VirtualDevice, VirtualKind, faults_of, parse_faults
 
-TRIAL_S = 56.0
+# Each fault has struck once or twice by then, and a link that came back has been up for long.
+TRIAL_S = 50.0
 _SEED = 5
 
 
@@ -97,7 +98,7 @@ class Trial:
         said, kept = self.parts[part], self.accounts[part]
         assert said.ready is not None
         fs_hz = said.ready.fs_hz
-        sure = self.variant.trusted == "checksum"
+        sure = self.variant.trusted in ("checksum", "weak checksum")
         spans = [
             (damage.first, damage.first + damage.samples)
             for damage in said.damages
@@ -163,6 +164,6 @@ def hold(variant: Variant, faults: str, *, until_s: float = TRIAL_S) -> Trial:
 
 
 def _own_rate(part: Part, emulator: FaultyEmulator) -> float:
-    """Return the rate that the device takes for its own, whatever the session made of it."""
+    """Return the rate that the device takes for its own, where it tells, whatever the session made of it."""
     assert part.ready is not None
-    return float(getattr(emulator.device, "fs_hz", part.ready.fs_hz))
+    return float(getattr(emulator.device, "fs_hz", 0.0) or part.ready.fs_hz)

@@ -12,11 +12,11 @@ from edge_ecg_bridge.emulators import (
     CytonEmulator,
     Emulator,
     FramedEmulator,
-    GanglionEmulator,
     OpenViewEmulator,
     Shimmer3Emulator,
     Signal,
     TextEmulator,
+    tunnelled_ganglion,
     tunnelled_movesense,
     tunnelled_polar,
 )
@@ -141,7 +141,8 @@ class VirtualKind:
     step_mv:
         One step of its converter at the electrodes, in the state in which edge-ecg uses it.
     proof:
-        What tells a whole packet from a damaged one: ``checksum``, ``time`` or ``nothing``.
+        What tells a whole packet from a damaged one: ``checksum``, ``weak checksum`` (so few bits that whole
+        neighbours of a damaged packet have to be given up, and are reported lost), ``time`` or ``nothing``.
 
     """
 
@@ -204,8 +205,14 @@ VIRTUAL_KINDS: dict[str, VirtualKind] = {
     "cyton": VirtualKind(
         "cyton", CytonEmulator, counter=_samples_counter(256, 250.0), step_mv=2.3e-5, proof="time"
     ),
-    "ganglion": VirtualKind("ganglion", GanglionEmulator, step_mv=2e-3, proof="time"),
-    "bitalino": VirtualKind("bitalino", BitalinoEmulator, counter=_samples_counter(16, 1000.0), step_mv=3e-3),
+    "ganglion": VirtualKind("ganglion", tunnelled_ganglion, step_mv=2e-3, radio=True),
+    "bitalino": VirtualKind(
+        "bitalino",
+        BitalinoEmulator,
+        counter=_samples_counter(16, 1000.0),
+        step_mv=3e-3,
+        proof="weak checksum",
+    ),
     "openview": VirtualKind("openview", OpenViewEmulator, step_mv=2e-3, proof="nothing"),
     "text": VirtualKind("text", TextEmulator, _text, _text_counter, step_mv=4.5e-3, proof="time"),
 }

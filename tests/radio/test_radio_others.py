@@ -1,4 +1,4 @@
-"""Movesense, a Nordic UART board and a Shimmer3R through unmodified bleak."""
+"""Movesense, a Nordic UART board, a Ganglion and a Shimmer3R through unmodified bleak."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from edge_ecg_bridge.emulators import (
     Reservoir,
     Shimmer3Emulator,
     TextEmulator,
+    tunnelled_ganglion,
 )
 from edge_ecg_bridge.gatt_pipe import CYSPP, NORDIC_UART, TRANSPARENT_UART, Pipe
 from edge_ecg_bridge.movesense.wire import MV_PER_COUNT
@@ -59,6 +60,18 @@ def test_a_nordic_uart_board_that_prints_lines(air: Callable, meet: Callable) ->
     step_mv = 5000.0 / 1024 / 1100
     assert np.corrcoef(said.ecg_mv[:-1], said.ecg_mv[1:])[0, 1] > 0.8  # an ECG, not noise
     assert np.abs(said.ecg_mv / step_mv - np.rint(said.ecg_mv / step_mv)).max() < 1e-6
+
+
+def test_a_ganglion_that_still_streams(air: Callable, meet: Callable) -> None:
+    board = tunnelled_ganglion(ECG, already_streaming=True).device
+    # Whether a whole second was lost only the clock tells: one ten times as fast makes seconds of hiccups.
+    said = meet(air(board, speed=2.0), "ble:Ganglion")
+    said.listen(400)
+    assert (said.ready.device, said.ready.fs_hz) == ("ganglion", 200.0)
+    assert said.lost == 0
+    assert np.abs(said.ecg_mv - expected_mv(said.count, 200.0)).max() <= 0.25e-3  # 18 of 24 bits
+    said.stop()
+    assert not board.inner.streaming
 
 
 @pytest.mark.parametrize(("pipe", "hardware"), [(CYSPP, 10), (TRANSPARENT_UART, 3)], ids=["3R", "3"])

@@ -126,5 +126,5 @@ def on_the_air(emulator: Emulator) -> GattEmulator:
         return AiredEmulator(inner.device, emulator)
     raise DeviceError(
         "This virtual device speaks no Bluetooth LE.",
-        remedy="Choose polar-h10 or movesense, or leave --ble out.",
+        remedy="Choose polar-h10, movesense or ganglion, or leave --ble out.",
     )

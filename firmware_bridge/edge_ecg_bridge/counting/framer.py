@@ -5,6 +5,9 @@ sixteenth piece of noise. What proves it is a packet right behind it whose numbe
 packet comes one packet late, two where the check is weak. One whose follower is missing or damaged is
 believed when packets further on, at whole packet distances, count on; else it is refused, and all offsets are
 searched for packets that count on.
+
+A packet out of order that came before, byte by byte, while the stream goes on behind it as if it were not there,
+was sent again: with a counter this small it would else pass for a loss of nearly the counter's whole range.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from ..stream import BoolArray, ByteArray
 
 _AHEAD = 8
+_PAST_BYTES = 5000  # more than half a second of every board
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class CountedFramer(ABC):
     Attributes
     ----------
     bytes_skipped, packets_rejected, duplicates:
-        Bytes that belonged to no packet, packets that were damaged or not proven, packets that came twice.
+        Bytes that belonged to no packet, packets that were damaged or not proven, packets that came again.
 
     """
 
@@ -73,6 +77,7 @@ class CountedFramer(ABC):
         self._aligned = True
         self._last: int | None = None  # number of the last packet at this alignment
         self._last_packet = b""
+        self._past = bytearray()  # the latest packets that were believed
         self._refused = 0
 
     @abstractmethod
@@ -121,11 +126,24 @@ class CountedFramer(ABC):
             return True
         if in_order == n:
             return False
-        if well[0] and bytes(rows[0]) == self._last_packet:
+        if well[0] and (bytes(rows[0]) == self._last_packet or self._is_old(rows, well, numbers)):
             self.duplicates += 1
             del self._buffer[: self._size]
             return True
         return self._take_odd(rows[:_AHEAD], well[:_AHEAD], numbers[:_AHEAD], taken)
+
+    def _is_old(self, rows: ByteArray, well: BoolArray, numbers: NDArray[np.int64]) -> bool:
+        """Whether the first packet came before, and those behind it follow on the last one believed.
+
+        With the last one's own number it is more likely the first behind a loss of the range less one.
+        """
+        if self._last is None or len(rows) < 3 or not well[1:3].all():
+            return False
+        steps = ((numbers[:3] - self._last) % self._modulus).tolist()
+        if steps[0] in (0, 1) or steps[1:] != [1, 2]:
+            return False
+        past = np.frombuffer(bytes(self._past), dtype=np.uint8).reshape(-1, self._size)
+        return bool((past == rows[0]).all(axis=1).any())
 
     def _take_odd(
         self, rows: ByteArray, well: BoolArray, numbers: NDArray[np.int64], taken: list[Found]
@@ -165,6 +183,8 @@ class CountedFramer(ABC):
         self._refused = 0
         self._last = int(self._numbers(rows[-1:])[0])
         self._last_packet = bytes(rows[-1])
+        self._past += rows.tobytes()
+        del self._past[: -(_PAST_BYTES // self._size * self._size)]
         del self._buffer[: len(rows) * self._size]
 
     def _skip(self, n: int) -> None:

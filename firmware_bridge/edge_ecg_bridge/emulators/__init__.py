@@ -14,7 +14,7 @@ from .pipe import PipeEmulator
 from .polar import PolarEmulator
 from .shimmer3 import Shimmer3Emulator
 from .text import TextEmulator
-from .tunnelled import tunnelled_movesense, tunnelled_polar
+from .tunnelled import tunnelled_ganglion, tunnelled_movesense, tunnelled_polar
 
 __all__ = [
     "BitalinoEmulator",
@@ -40,6 +40,7 @@ __all__ = [
     "Unit",
     "at_rest",
     "joined",
+    "tunnelled_ganglion",
     "tunnelled_movesense",
     "tunnelled_polar",
 ]

@@ -38,6 +38,11 @@ class BitalinoEmulator:
     loop:
         Begin the signal again when it ends, instead of hanging up.
 
+    Attributes
+    ----------
+    streams:
+        How often it began to stream, and with it the signal.
+
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class BitalinoEmulator:
         electrode_offset_mv: float = 0.0,
         loop: bool = False,
     ) -> None:
+        self.streams = 0
         self.fs_hz = 1000
         self.channels: tuple[int, ...] = ()
         self._signal, self._loop = signal, loop
@@ -119,6 +125,7 @@ class BitalinoEmulator:
     # -- frames ----------------------------------------------------------------------------------------
 
     def _start(self, channels: tuple[int, ...], now_s: float) -> None:
+        self.streams += 1
         self.channels = channels
         self._pace = Pace(self._signal, float(self.fs_hz), rate_error=self._rate_error, loop=self._loop)
         self._pace.start(now_s + 1.0 / self.fs_hz)

@@ -54,6 +54,11 @@ class CytonEmulator:
     loop:
         Begin the signal again when it ends, instead of hanging up.
 
+    Attributes
+    ----------
+    streams:
+        How often it began to stream, and with it the signal.
+
     """
 
     def __init__(
@@ -73,6 +78,7 @@ class CytonEmulator:
         acceleration_g: tuple[float, float, float] = (0.0, 0.0, 1.0),
         loop: bool = False,
     ) -> None:
+        self.streams = 0
         self.daisy = daisy
         self.board_on = board_on
         self.stamps = False
@@ -150,7 +156,7 @@ class CytonEmulator:
     def _obey(self, command: bytes, now_s: float) -> None:
         match command[:1]:
             case b"b":
-                self._pace.start(now_s + 1.0 / wire.FS_HZ)
+                self._start(now_s + 1.0 / wire.FS_HZ)
             case b"s":
                 self._pace.stop()
             case b"v":
@@ -177,6 +183,10 @@ class CytonEmulator:
             case switch if switch in _SWITCHES:
                 at = _SWITCHES.index(switch)
                 self.powered[at % 8 + 8 * (at >= 16)] = 8 <= at < 16 or at >= 24
+
+    def _start(self, first_s: float) -> None:
+        self.streams += 1
+        self._pace.start(first_s)
 
     def _reset(self) -> None:
         self._pace.stop()
@@ -207,7 +217,7 @@ class CytonEmulator:
     def _make_packets(self, now_s: float) -> None:
         if self._autostart:
             self._autostart = False
-            self._pace.start(now_s)
+            self._start(now_s)
         first = self._pace.made
         ecg_mv = self._pace.take(now_s)
         if not len(ecg_mv):

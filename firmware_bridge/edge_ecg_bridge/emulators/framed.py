@@ -45,7 +45,7 @@ class FramedEmulator:
     Parameters
     ----------
     signal:
-        The first channel's ECG, asked for at ``fs_hz``; NaN where the board drops a sample.
+        The first channel's ECG, asked for at the real rate; NaN where the board drops a sample.
     fs_hz:
         Nominal rate, which its info frame says.
     channels, converter:
@@ -121,7 +121,7 @@ class FramedEmulator:
         self._unplug_after_s = unplug_after_s
         self._loop = loop
         self._rng = np.random.default_rng(seed)
-        self._source = Reservoir(signal(fs_hz))
+        self._source = Reservoir(signal(self._true_hz))
         self._layout = BodyLayout(channels, self.converter.sample_bytes, 977 if acceleration else 0)
         room = (MAX_PAYLOAD - 16) // (channels * self.converter.sample_bytes)
         if not 1 <= samples_per_frame <= room:
@@ -222,7 +222,7 @@ class FramedEmulator:
             return
         lead_mv = self._source.take(due)
         if len(lead_mv) < due and self._loop:
-            self._source = Reservoir(self._signal(self.fs_hz))
+            self._source = Reservoir(self._signal(self._true_hz))
             lead_mv = np.concatenate([lead_mv, self._source.take(due - len(lead_mv))])
         self.recording_over = len(lead_mv) < due
         self._made += len(lead_mv)
@@ -251,7 +251,7 @@ class FramedEmulator:
         self._waiting = self._waiting[at:]
 
     def _flags(self, number: int) -> Flag:
-        off = self._electrode_off is not None and self._electrode_off(number / self.fs_hz)
+        off = self._electrode_off is not None and self._electrode_off(number / self._true_hz)
         return Flag.PLUS_OFF if off else Flag(0)
 
     def _send(self, lead_mv: FloatArray, first: int, flags: Flag) -> None:
@@ -275,6 +275,6 @@ class FramedEmulator:
     def _acceleration_counts(self, number: int) -> tuple[int, int, int] | None:
         if self._acceleration is None:
             return None
-        g = np.array(self._acceleration(number / self.fs_hz))
+        g = np.array(self._acceleration(number / self._true_hz))
         x, y, z = np.clip(np.rint(g * 1e6 / self._layout.ug_per_count), -32768, 32767).astype(int).tolist()
         return x, y, z

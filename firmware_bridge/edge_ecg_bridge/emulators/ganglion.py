@@ -38,6 +38,11 @@ class GanglionEmulator:
     loop:
         Begin the signal again when it ends, instead of hanging up.
 
+    Attributes
+    ----------
+    streams:
+        How often it began to stream, and with it the signal.
+
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class GanglionEmulator:
         acceleration_g: tuple[float, float, float] = (0.0, 0.0, 1.0),
         loop: bool = False,
     ) -> None:
+        self.streams = 0
         self.accelerometer = False
         self._firmware = firmware
         self._deltas = firmware[0] < 3
@@ -136,6 +142,7 @@ class GanglionEmulator:
         self._out.append(Unit(bytes((wire.TEXT_END_ID,)) + parts[-1]))
 
     def _start(self, first_s: float) -> None:
+        self.streams += 1
         self._pace.start(first_s)
         self._place = 0
         self._waiting = None

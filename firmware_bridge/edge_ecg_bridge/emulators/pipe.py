@@ -59,6 +59,11 @@ class PipeEmulator:
         return bool(getattr(self.inner, "recording_over", False))
 
     @property
+    def streams(self) -> int:
+        """How often the device began its signal."""
+        return int(getattr(self.inner, "streams", 0))
+
+    @property
     def ended(self) -> bool:
         """Whether it has hung up."""
         return self.inner.ended
@@ -74,7 +79,9 @@ class PipeEmulator:
         self.inner.receive(data, now_s)
 
     def subscribe(self, characteristic: str, on: bool, now_s: float) -> None:
-        """Let the device's bytes out, or keep them in."""
+        """Let the device's bytes out, or not; what it sent before is lost, as nobody listened."""
+        if on and not self._subscribed:
+            _units(self.inner, now_s)
         self._subscribed = on
 
     def pair(self, now_s: float) -> None:

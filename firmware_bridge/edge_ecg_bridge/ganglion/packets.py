@@ -67,8 +67,8 @@ class GanglionDecoder:
 
     Attributes
     ----------
-    cycle:
-        Samples after which packet numbers repeat.
+    cycle, packets:
+        Samples, and packets, after which packet numbers repeat.
     packets_rejected, duplicates:
         Packets of wrong length, number or sign bits; packets that came twice in a row.
 
@@ -76,6 +76,7 @@ class GanglionDecoder:
 
     def __init__(self, *, deltas: bool) -> None:
         self.cycle = _DELTA_CYCLE if deltas else _HIGH_BITS_CYCLE
+        self.packets = (self.cycle + 1) // 2
         self.packets_rejected = 0
         self.duplicates = 0
         self._deltas = deltas

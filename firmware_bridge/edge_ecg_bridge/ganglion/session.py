@@ -12,6 +12,7 @@ from ..counting import Placed, Placer, Run, TimeLine
 from ..stream import Detail, Event, FloatArray, Ready, Samples
 from . import wire
 from .packets import GanglionDecoder, Packet
+from .replays import ReplayFilter
 from .setup import GanglionSettings, no_version, silent
 
 SILENCE_S = 5.0
@@ -52,6 +53,7 @@ class GanglionSession:
         self._events: list[Event] = []
         self._version: tuple[int, ...] | None = None
         self._decoder: GanglionDecoder | None = None
+        self._replays = ReplayFilter(1)
         self._placer: Placer[Packet] = Placer(wire.FS_HZ, 1)
         self._time = TimeLine(wire.FS_HZ)
         self._spoilt = self._spoilt_in_all = 0
@@ -90,7 +92,7 @@ class GanglionSession:
         decoder = self._decoder
         return {
             "packets_rejected": (decoder.packets_rejected if decoder else 0) + self._placer.rejected,
-            "duplicates": decoder.duplicates if decoder else 0,
+            "duplicates": (decoder.duplicates if decoder else 0) + self._replays.replays,
             "samples_spoilt": self._spoilt_in_all,
         }
 
@@ -105,7 +107,7 @@ class GanglionSession:
             if piece[0] in (wire.TEXT_PART_ID, wire.TEXT_END_ID):
                 self._text = (self._text + piece[1:])[-_TEXT_BYTES:]
             elif self._decoder is not None and (packet := self._decoder.read(piece)) is not None:
-                runs.append(Run(packet.counter, packet.samples, packet))
+                runs += map(_run, self._replays.push(packet))
         if runs:
             self._good_s = now_s
             self._deliver(self._placer.place(runs, now_s))
@@ -121,6 +123,7 @@ class GanglionSession:
         """
         if self._stop_by_s is not None:
             if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
+                self._deliver(self._placer.place([_run(one) for one in self._replays.flush()], self._heard_s))
                 self._deliver(self._placer.flush())
                 self._finished = True
         elif self._decoder is not None:
@@ -183,6 +186,7 @@ class GanglionSession:
     def _begin(self, now_s: float) -> None:
         assert self._version is not None
         self._decoder = GanglionDecoder(deltas=self._version[0] < 3)
+        self._replays = ReplayFilter(self._decoder.packets)
         self._placer = Placer(wire.FS_HZ, self._decoder.cycle)
         self._good_s = now_s
         self._out += wire.START
@@ -230,3 +234,7 @@ class GanglionSession:
                 acceleration_g=None if np.isnan(acceleration).all() else acceleration,
             )
         )
+
+
+def _run(packet: Packet) -> Run[Packet]:
+    return Run(packet.counter, packet.samples, packet)

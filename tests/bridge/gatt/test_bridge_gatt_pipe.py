@@ -63,6 +63,15 @@ def test_a_board_that_prints_lines(talk: Callable) -> None:
     assert len(said.ecg_mv) > 7 * 250
 
 
+def test_what_was_sent_before_anybody_listened_is_lost() -> None:
+    device = PipeEmulator(TextEmulator(ECG, line="us,adc"), NORDIC_UART, name="ECG board")
+    device.inner.units(0.0)
+    assert device.notifications(3.0) == []
+    device.subscribe(NORDIC_UART.notify, True, 3.0)
+    assert device.notifications(3.0) == []
+    assert 0 < sum(one.samples for one in device.notifications(3.1)) <= 26
+
+
 class Recorder:
     """A byte-stream session that does nothing but remember."""
 

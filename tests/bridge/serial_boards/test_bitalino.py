@@ -249,7 +249,6 @@ def test_a_device_that_does_not_stop() -> None:
     ids=["silent", "garbage"],
 )
 def test_what_is_no_bitalino_is_named(talk: Callable, board: object, what: str) -> None:
-    board.units = lambda now_s: [Unit(board.bytes_to_send(now_s))]
     with pytest.raises(BridgeError, match=what):
         talk(BitalinoSession(), board, until_s=20.0)
 

@@ -313,7 +313,6 @@ def test_stop_before_it_answers() -> None:
     ids=["silent", "garbage"],
 )
 def test_what_is_no_cyton_is_named(talk: Callable, board: object, what: str) -> None:
-    board.units = lambda now_s: [Unit(board.bytes_to_send(now_s))]
     with pytest.raises(BridgeError, match=what):
         talk(CytonSession(), board, until_s=20.0)
 

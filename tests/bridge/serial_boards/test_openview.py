@@ -192,7 +192,6 @@ def test_electrode_off(talk: Callable, ecg: object) -> None:
     ids=["silent", "garbage"],
 )
 def test_what_is_no_openview_board_is_named(talk: Callable, board: object, what: str) -> None:
-    board.units = lambda now_s: [Unit(board.bytes_to_send(now_s))]
     with pytest.raises(BridgeError, match=what):
         talk(OpenViewSession(), board, until_s=20.0)
 

@@ -114,6 +114,15 @@ def test_ectopic_beats_are_not_noise(synthetic_ecg: Callable[..., Any]) -> None:
     assert good_share(made.ecg_mv + ectopic) == 1.0
 
 
+def test_two_seconds_of_what_an_open_input_picks_up_are_noise(clean: Signal) -> None:
+    """Hum of a fifth of the beats' size, for which the mean of ten seconds has no eye."""
+    t = np.arange(512) / FS_HZ
+    for begin in (0, 1024, 2048):
+        open_input = clean.copy()
+        open_input[begin : begin + 512] = 0.4 * np.ptp(clean) / 1.4 * np.sin(2 * np.pi * 50.0 * t)
+        assert assess(window_of(open_input)).reasons == (Reason.NOISY,)
+
+
 def test_a_long_pause_is_no_ground_for_a_decision(clean: Signal) -> None:
     paused = clean.copy()
     paused[900:1800] = clean[100:110].mean() + 0.01 * np.random.default_rng(0).standard_normal(900)

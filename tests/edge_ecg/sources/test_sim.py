@@ -83,7 +83,7 @@ def test_real_time_follows_the_clock(device: str | None) -> None:
 @pytest.mark.parametrize(
     ("address", "device", "what"),
     [
-        ("sim:cyton", None, "no virtual device 'cyton'"),
+        ("sim:toaster", None, "no virtual device 'toaster'"),
         ("sim:text", "shimmer3", "a simulated text, not a shimmer3"),
         ("sim:?hr=500", None, "hr=500"),
         ("sim:?story=divorce", None, "no story .divorce."),
