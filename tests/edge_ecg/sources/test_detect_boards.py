@@ -13,8 +13,8 @@ pytest.importorskip("edge_ecg_bridge.framed")
 
 from edge_ecg.samples import SampleBlock
 from edge_ecg.sources import open_source, probes
-from edge_ecg.sources.detect import LIMIT_S, find_kind
 from edge_ecg.sources.ble_kinds import GATT_KINDS
+from edge_ecg.sources.detect import LIMIT_S, find_kind
 from edge_ecg.sources.kinds import KINDS
 from edge_ecg.sources.pty_host import PtyHost
 from edge_ecg.sources.simulated import VirtualTransport
