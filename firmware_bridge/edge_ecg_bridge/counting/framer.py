@@ -7,7 +7,7 @@ believed when packets further on, at whole packet distances, count on; else it i
 searched for packets that count on.
 
 A packet out of order that came before, byte by byte, while the stream goes on behind it as if it were not
-there, was sent again: with a counter this small it would else pass for a loss of nearly its whole range.
+there, was sent again: with a counter this small it would else pass for a loss of most of the counter's range.
 """
 
 from __future__ import annotations
