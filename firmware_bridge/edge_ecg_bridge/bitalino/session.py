@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..counting import Found, Placed, Placer, Run, TimeLine
-from ..stream import ByteArray, Detail, Event, Ready, Samples
+from ..session_base import SessionBase
+from ..stream import ByteArray, Detail, Ready, Samples
 from . import wire
 from .setup import BitalinoSettings, never_quiet, no_answer, silent
 
@@ -19,7 +20,7 @@ _STOP_S = 1.0
 _SEEN_BYTES = 256
 
 
-class BitalinoSession:
+class BitalinoSession(SessionBase):
     """Drives one BITalino; see :class:`edge_ecg_bridge.stream.Session`.
 
     Parameters
@@ -30,6 +31,7 @@ class BitalinoSession:
     """
 
     def __init__(self, settings: BitalinoSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or BitalinoSettings()
         channels = self.settings.channels
         self._place_of_ecg = channels.index(self.settings.ecg_channel)
@@ -37,10 +39,8 @@ class BitalinoSession:
         self._framer = wire.BitalinoFramer(len(channels))
         self._placer: Placer[ByteArray] = Placer(self.settings.fs_hz, wire.SEQUENCE_RANGE)
         self._time = TimeLine(self.settings.fs_hz)
-        self._out = bytearray()
         self._seen = bytearray()
-        self._events: list[Event] = []
-        self._asked = self._streaming = self._finished = False
+        self._asked = self._streaming = False
         self._tries = 0
         self._asked_s = self._heard_s = self._good_s = 0.0
         self._stop_by_s: float | None = None
@@ -51,22 +51,6 @@ class BitalinoSession:
         """Stop a stream that may be running; its version is asked when it is quiet."""
         self._tell_to_stop(now_s)
         self._heard_s = now_s
-
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the device, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -79,7 +63,7 @@ class BitalinoSession:
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the device in any pieces."""
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._heard_s = now_s
         if self._streaming:
@@ -105,7 +89,7 @@ class BitalinoSession:
             if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
                 self._place(self._framer.flush(), self._heard_s)
                 self._deliver(self._placer.flush())
-                self._finished = True
+                self.finished = True
         elif self._streaming:
             if now_s - self._heard_s >= _NO_FOLLOWER_S:
                 self._place(self._framer.flush(), self._heard_s)

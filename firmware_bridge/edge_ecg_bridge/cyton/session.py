@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..counting import ArrivalClock, Found, Placed, Placer, Run, TimeLine
-from ..stream import ByteArray, Event, Ready, Samples
+from ..session_base import SessionBase
+from ..stream import ByteArray, Ready, Samples
 from . import packets, wire
 from .packets import CytonFramer
 from .setup import Ask, CytonSettings, never_quiet, radio_failure, set_up, silent
@@ -26,7 +27,7 @@ _SEEN_BYTES = 512
 _STAMP_RANGE_MS = 1 << 32
 
 
-class CytonSession:
+class CytonSession(SessionBase):
     """Drives one Cyton; see :class:`edge_ecg_bridge.stream.Session`.
 
     Parameters
@@ -37,17 +38,15 @@ class CytonSession:
     """
 
     def __init__(self, settings: CytonSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or CytonSettings()
         self._dialogue = set_up(self.settings)
         self._step: Ask | None = None
         self._tries = 0
         self._asked_s = self._heard_s = self._good_s = 0.0
         self._seen = bytearray()
-        self._out = bytearray()
-        self._events: list[Event] = []
         self._streaming = False
         self._stop_by_s: float | None = None
-        self._finished = False
         self._framer = CytonFramer()
         self._placer: Placer[ByteArray] = Placer(wire.FS_HZ, wire.NUMBER_RANGE)
         self._board_clock = ArrivalClock(wire.FS_HZ)
@@ -67,22 +66,6 @@ class CytonSession:
         self._tries = 1
         self._asked_s = self._heard_s = now_s
 
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the device, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
-
     @property
     def counters(self) -> Mapping[str, int]:
         """Return what was thrown away so far."""
@@ -101,7 +84,7 @@ class CytonSession:
             When it turns out to be something else, or the dongle has lost its board.
 
         """
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._heard_s = now_s
         if self._streaming:
@@ -128,7 +111,7 @@ class CytonSession:
             if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
                 self._place(self._framer.flush(), self._heard_s)
                 self._deliver(self._placer.flush())
-                self._finished = True
+                self.finished = True
         elif self._streaming:
             if now_s - self._heard_s >= _NO_FOLLOWER_S:
                 self._place(self._framer.flush(), self._heard_s)
