@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
 from .streaming import seconds, seconds_or_none
 
 if TYPE_CHECKING:
-    from ..sources.device_host import DeviceHost
+    from ..sources.hosting import Host
     from ..sources.virtual import VirtualDevice
-    from ..sources.virtual_radio import BleHost
 
 _LINES = ("adc", "ms,adc", "us,adc", "mv")
 
@@ -118,9 +116,7 @@ def _device(args: argparse.Namespace) -> VirtualDevice:
     )
 
 
-def _host(
-    args: argparse.Namespace, device: VirtualDevice, changed: Any
-) -> AbstractContextManager[DeviceHost | BleHost]:
+def _host(args: argparse.Namespace, device: VirtualDevice, changed: Any) -> Host:
     if args.ble:
         from ..sources.virtual_radio import BleHost
 

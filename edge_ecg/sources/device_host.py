@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
-import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Self
 
 from edge_ecg_bridge.emulators import Emulator
 from edge_ecg_bridge.faults import FaultyEmulator, LinkState
 
 from .base import Clock
+from .hosting import Host
 
 _POLL_S = 0.02
 # A host that has not read for so much of the device's time has gone, as far as a radio link can tell.
@@ -20,7 +19,7 @@ _STUCK_S = 10.0
 _DRAIN_S = 1.0
 
 
-class DeviceHost(ABC):
+class DeviceHost(Host):
     """Serves one virtual device on a port until it ends or is told to stop.
 
     The host may open and close the port as often as it likes. As with a radio, a host that closes the port or
@@ -44,8 +43,6 @@ class DeviceHost(ABC):
 
     """
 
-    port: str
-
     def __init__(
         self,
         emulator: Emulator,
@@ -54,12 +51,10 @@ class DeviceHost(ABC):
         clock: Clock = time.monotonic,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._emulator = emulator
+        super().__init__(emulator, on_change)
         self._speed = speed
         self._clock = clock
-        self._on_change = on_change
         self._begin_s = clock()
-        self._stop = threading.Event()
         self._pending = b""
         self._stuck_since_s: float | None = None
         self._opened = False
@@ -86,24 +81,10 @@ class DeviceHost(ABC):
                 self._carry()
             if self._emulator.ended:
                 self._drain()
-                return "recording over" if getattr(self._emulator, "recording_over", False) else "unplugged"
+                return self._why_ended()
         return "stopped"
 
-    def stop(self) -> None:
-        """Let ``serve`` return; may be called from a signal handler or another thread."""
-        self._stop.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     # -- what a kind of port does ----------------------------------------------------------------------
-
-    @abstractmethod
-    def close(self) -> None:
-        """Hang up and give the port back; may be called twice."""
 
     @abstractmethod
     def _plug_in(self) -> None:

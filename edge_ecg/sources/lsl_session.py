@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_ecg_bridge.stream import BridgeError, Detail, DeviceClock, Event, FloatArray, Ready, Samples
+from edge_ecg_bridge.session_base import SessionBase
+from edge_ecg_bridge.stream import BridgeError, Detail, DeviceClock, FloatArray, Ready, Samples
 
 from .lsl_rate import WARM_UP_S, measure_rate
 from .lsl_stamps import StampedRun, StampTracker
@@ -53,19 +54,18 @@ def pack(stamps_s: FloatArray, values: FloatArray) -> bytes:
     return records.tobytes()
 
 
-class LslSession:
+class LslSession(SessionBase):
     """Reads one channel of an LSL stream; see :class:`edge_ecg_bridge.stream.Session`.
 
     It is ready after two seconds, when the stamps have shown the rate; those two seconds are not lost.
     """
 
     def __init__(self, settings: LslSettings) -> None:
+        super().__init__()
         self.settings = settings
-        self.finished = False
         # Stamps are on this machine's LSL clock: they go on across an interruption.
         self.device_clock: DeviceClock | None = None
         self._rest = b""
-        self._events: list[Event] = []
         self._tracker: StampTracker | None = None
         self._stamps = np.zeros(0)
         self._values = np.zeros(0)
@@ -75,15 +75,6 @@ class LslSession:
     def start(self, now_s: float) -> None:
         """Begin to wait."""
         self._started_s = self._heard_s = now_s
-
-    def bytes_to_send(self) -> bytes:
-        """Return nothing: a stream is not talked to."""
-        return b""
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Self
 
 from edge_ecg_bridge.emulators import Emulator, TunnelEmulator
 from edge_ecg_bridge.emulators.aired import AiredEmulator
@@ -14,13 +12,14 @@ from edge_ecg_bridge.emulators.gatt import GattEmulator
 
 from ...errors import DeviceError
 from ..base import Clock
+from ..hosting import Host
 from .radio import BUS_VARIABLE, VirtualRadio
 
 _POLL_S = 0.05
 _GONE = ("DROPPED", "UNPLUGGED")
 
 
-class BleHost:
+class BleHost(Host):
     """Serves one virtual Bluetooth LE device on a virtual radio.
 
     Parameters
@@ -54,9 +53,7 @@ class BleHost:
         clock: Clock = time.monotonic,
         on_change: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._emulator = emulator
-        self._on_change = on_change
-        self._stop = threading.Event()
+        super().__init__(emulator, on_change)
         self._connected = False
         self._away = ""
         device = on_the_air(emulator)
@@ -75,22 +72,12 @@ class BleHost:
             self._watch_host()
             self._watch_link()
             if self._emulator.ended:
-                return "recording over" if getattr(self._emulator, "recording_over", False) else "unplugged"
+                return self._why_ended()
         return "stopped"
-
-    def stop(self) -> None:
-        """Let ``serve`` return; may be called from a signal handler or another thread."""
-        self._stop.set()
 
     def close(self) -> None:
         """Switch the radio off; may be called twice."""
         self._radio.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _watch_host(self) -> None:
         connected = self._radio.peripherals[0].connected

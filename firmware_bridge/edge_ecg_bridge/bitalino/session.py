@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ..counting import Found, Placed, Placer, Run, TimeLine
-from ..stream import ByteArray, Detail, Event, Ready, Samples
+from ..counting import QUIET_S, CountedSession, Found, Placed, Placer, Run, TimeLine
+from ..stream import ByteArray, Detail, Ready, Samples
 from . import wire
 from .setup import BitalinoSettings, never_quiet, no_answer, silent
 
 SILENCE_S = 5.0
-_QUIET_S = 0.2
 _QUIET_LIMIT_S = 1.0
 _ANSWER_S = 1.0
 _TRIES = 3
-_NO_FOLLOWER_S = 0.1
-_STOP_S = 1.0
 _SEEN_BYTES = 256
 
 
-class BitalinoSession:
+class BitalinoSession(CountedSession):
     """Drives one BITalino; see :class:`edge_ecg_bridge.stream.Session`.
 
     Parameters
@@ -32,18 +27,18 @@ class BitalinoSession:
     def __init__(self, settings: BitalinoSettings | None = None) -> None:
         self.settings = settings or BitalinoSettings()
         channels = self.settings.channels
+        super().__init__(
+            wire.BitalinoFramer(len(channels)),
+            Placer(self.settings.fs_hz, wire.SEQUENCE_RANGE),
+            stop_command=wire.STOP,
+        )
         self._place_of_ecg = channels.index(self.settings.ecg_channel)
         self._bits = wire.bits_of(self._place_of_ecg)
-        self._framer = wire.BitalinoFramer(len(channels))
-        self._placer: Placer[ByteArray] = Placer(self.settings.fs_hz, wire.SEQUENCE_RANGE)
         self._time = TimeLine(self.settings.fs_hz)
-        self._out = bytearray()
         self._seen = bytearray()
-        self._events: list[Event] = []
-        self._asked = self._streaming = self._finished = False
+        self._asked = self._streaming = False
         self._tries = 0
-        self._asked_s = self._heard_s = self._good_s = 0.0
-        self._stop_by_s: float | None = None
+        self._asked_s = self._good_s = 0.0
 
     # -- the session protocol --------------------------------------------------------------------------
 
@@ -52,34 +47,9 @@ class BitalinoSession:
         self._tell_to_stop(now_s)
         self._heard_s = now_s
 
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the device, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """Return what was thrown away so far."""
-        return {
-            "bytes_skipped": self._framer.bytes_skipped,
-            "packets_rejected": self._framer.packets_rejected + self._placer.rejected,
-            "duplicates": self._framer.duplicates,
-        }
-
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the device in any pieces."""
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._heard_s = now_s
         if self._streaming:
@@ -102,14 +72,9 @@ class BitalinoSession:
 
         """
         if self._stop_by_s is not None:
-            if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
-                self._place(self._framer.flush(), self._heard_s)
-                self._deliver(self._placer.flush())
-                self._finished = True
+            self._wind_up(now_s)
         elif self._streaming:
-            if now_s - self._heard_s >= _NO_FOLLOWER_S:
-                self._place(self._framer.flush(), self._heard_s)
-            self._deliver(self._placer.release(now_s))
+            self._let_pass(now_s)
             if now_s - self._good_s >= SILENCE_S:
                 raise silent(bytes_come=now_s - self._heard_s < SILENCE_S, limit_s=SILENCE_S)
         elif not self._asked:
@@ -119,13 +84,6 @@ class BitalinoSession:
                 raise no_answer(bytes(self._seen))
             self._ask(now_s)
 
-    def stop(self, now_s: float) -> None:
-        """Stop the stream; samples that are under way are still delivered."""
-        if self._stop_by_s is None:
-            self._out += wire.STOP
-            self._stop_by_s = now_s + _STOP_S
-            self._heard_s = now_s
-
     # -- setting up ------------------------------------------------------------------------------------
 
     def _tell_to_stop(self, now_s: float) -> None:
@@ -134,7 +92,7 @@ class BitalinoSession:
         self._asked_s = now_s
 
     def _wait_until_quiet(self, now_s: float) -> None:
-        if now_s - self._heard_s >= _QUIET_S:
+        if now_s - self._heard_s >= QUIET_S:
             self._asked = True
             self._tries = 0
             self._ask(now_s)
@@ -164,11 +122,9 @@ class BitalinoSession:
 
     # -- streaming -------------------------------------------------------------------------------------
 
-    def _place(self, found: list[Found], now_s: float) -> None:
-        runs = [
-            Run(int(some.rows[0, -1] >> 4), len(some.rows), some.rows, missing=some.refused) for some in found
-        ]
-        self._deliver(self._placer.place(runs, now_s))
+    def _run(self, found: Found) -> Run[ByteArray]:
+        rows = found.rows
+        return Run(int(rows[0, -1] >> 4), len(rows), rows, missing=found.refused)
 
     def _deliver(self, placed: list[Placed[ByteArray]]) -> None:
         for run in placed:

@@ -1,4 +1,4 @@
-"""What boards with small counters have in common: finding packets, unwrapping counters, estimating rates.
+"""What boards with small counters share: finding packets, unwrapping counters, estimating rates, stopping.
 
 A counter of 8 or 4 bits says how many samples are missing only up to a multiple of its range; the host's
 clock says which multiple. No clock is read here: arrival times are passed in.
@@ -7,5 +7,16 @@ clock says which multiple. No clock is read here: arrival times are passed in.
 from .arrival import ArrivalClock, TimeLine
 from .framer import CountedFramer, Found
 from .placing import Placed, Placer, Run
+from .session import QUIET_S, CountedSession
 
-__all__ = ["ArrivalClock", "CountedFramer", "Found", "Placed", "Placer", "Run", "TimeLine"]
+__all__ = [
+    "QUIET_S",
+    "ArrivalClock",
+    "CountedFramer",
+    "CountedSession",
+    "Found",
+    "Placed",
+    "Placer",
+    "Run",
+    "TimeLine",
+]

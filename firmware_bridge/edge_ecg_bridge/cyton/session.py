@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from ..counting import ArrivalClock, Found, Placed, Placer, Run, TimeLine
-from ..stream import ByteArray, Event, Ready, Samples
+from ..counting import QUIET_S, ArrivalClock, CountedSession, Found, Placed, Placer, Run, TimeLine
+from ..stream import ByteArray, Ready, Samples
 from . import packets, wire
 from .packets import CytonFramer
 from .setup import Ask, CytonSettings, never_quiet, radio_failure, set_up, silent
 
 SILENCE_S = 5.0
-_QUIET_S = 0.2
 _QUIET_LIMIT_S = 1.0
 _QUIET_TRIES = 3
-_NO_FOLLOWER_S = 0.1
-_STOP_S = 1.0
 _RADIO_LOST_S = 1.0
 _RADIO_RETRY_S = 0.5
 _CLOCK_RESET = 125  # packets
@@ -26,7 +21,7 @@ _SEEN_BYTES = 512
 _STAMP_RANGE_MS = 1 << 32
 
 
-class CytonSession:
+class CytonSession(CountedSession):
     """Drives one Cyton; see :class:`edge_ecg_bridge.stream.Session`.
 
     Parameters
@@ -37,19 +32,14 @@ class CytonSession:
     """
 
     def __init__(self, settings: CytonSettings | None = None) -> None:
+        super().__init__(CytonFramer(), Placer(wire.FS_HZ, wire.NUMBER_RANGE), stop_command=wire.STOP)
         self.settings = settings or CytonSettings()
         self._dialogue = set_up(self.settings)
         self._step: Ask | None = None
         self._tries = 0
-        self._asked_s = self._heard_s = self._good_s = 0.0
+        self._asked_s = self._good_s = 0.0
         self._seen = bytearray()
-        self._out = bytearray()
-        self._events: list[Event] = []
         self._streaming = False
-        self._stop_by_s: float | None = None
-        self._finished = False
-        self._framer = CytonFramer()
-        self._placer: Placer[ByteArray] = Placer(wire.FS_HZ, wire.NUMBER_RANGE)
         self._board_clock = ArrivalClock(wire.FS_HZ)
         self._time = TimeLine(wire.FS_HZ)
         self._accelerometer = packets.Accelerometer()
@@ -67,31 +57,6 @@ class CytonSession:
         self._tries = 1
         self._asked_s = self._heard_s = now_s
 
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the device, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """Return what was thrown away so far."""
-        return {
-            "bytes_skipped": self._framer.bytes_skipped,
-            "packets_rejected": self._framer.packets_rejected + self._placer.rejected,
-            "duplicates": self._framer.duplicates,
-        }
-
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the dongle.
 
@@ -101,7 +66,7 @@ class CytonSession:
             When it turns out to be something else, or the dongle has lost its board.
 
         """
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._heard_s = now_s
         if self._streaming:
@@ -125,14 +90,9 @@ class CytonSession:
 
         """
         if self._stop_by_s is not None:
-            if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
-                self._place(self._framer.flush(), self._heard_s)
-                self._deliver(self._placer.flush())
-                self._finished = True
+            self._wind_up(now_s)
         elif self._streaming:
-            if now_s - self._heard_s >= _NO_FOLLOWER_S:
-                self._place(self._framer.flush(), self._heard_s)
-            self._deliver(self._placer.release(now_s))
+            self._let_pass(now_s)
             if now_s - self._good_s >= SILENCE_S:
                 raise silent(bytes(self._seen[-24:]) if now_s - self._heard_s < SILENCE_S else b"", SILENCE_S)
         elif self._step is None:
@@ -143,17 +103,10 @@ class CytonSession:
             else:
                 self._advance(None, now_s)
 
-    def stop(self, now_s: float) -> None:
-        """Stop the stream; samples that are under way are still delivered."""
-        if self._stop_by_s is None:
-            self._out += wire.STOP
-            self._stop_by_s = now_s + _STOP_S
-            self._heard_s = now_s
-
     # -- setting up ------------------------------------------------------------------------------------
 
     def _wait_until_quiet(self, now_s: float) -> None:
-        if now_s - self._heard_s >= _QUIET_S:
+        if now_s - self._heard_s >= QUIET_S:
             self._step = next(self._dialogue)
             self._tries = 0
             self._ask(self._step, now_s)
@@ -203,11 +156,9 @@ class CytonSession:
             raise radio_failure()
         self._place(found, now_s)
 
-    def _place(self, found: list[Found], now_s: float) -> None:
-        self._deliver(self._placer.place([self._run(some.rows) for some in found], now_s))
-
-    def _run(self, rows: ByteArray) -> Run[ByteArray]:
+    def _run(self, found: Found) -> Run[ByteArray]:
         """Describe a run of packets; by the board's clock, where it has one, no loss is ambiguous."""
+        rows = found.rows
         stamps, number = packets.stamps_ms(rows), int(rows[0, 1])
         lost: int | None = None
         if stamps[0] >= 0 and self._stamp_ms >= 0:

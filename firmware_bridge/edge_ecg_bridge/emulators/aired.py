@@ -7,7 +7,8 @@ from typing import Protocol
 from ..gatt import Value
 from ..gatt_wire import RecordReader
 from .base import Unit
-from .gatt import GattEmulator, Notification, Service
+from .gatt import GattEmulator, Notification
+from .gatt_relay import GattRelay
 
 
 class Passage(Protocol):
@@ -32,7 +33,7 @@ class Passage(Protocol):
         ...
 
 
-class AiredEmulator:
+class AiredEmulator(GattRelay):
     """See :class:`edge_ecg_bridge.emulators.gatt.GattEmulator`.
 
     What a host does reaches the device itself; what the device sends by itself takes the passage. A value
@@ -48,10 +49,8 @@ class AiredEmulator:
     """
 
     def __init__(self, device: GattEmulator, passage: Passage) -> None:
-        self.device, self.passage = device, passage
-        self.name = device.name
-        self.services: tuple[Service, ...] = device.services
-        self.advertised: tuple[str, ...] = device.advertised
+        super().__init__(device)
+        self.passage = passage
         self._reader = RecordReader()
 
     @property
@@ -63,27 +62,6 @@ class AiredEmulator:
     def ended(self) -> bool:
         """Whether the device has hung up."""
         return self.passage.ended
-
-    @property
-    def recording_over(self) -> bool:
-        """Whether it has hung up because its signal is over."""
-        return bool(getattr(self.device, "recording_over", False))
-
-    def read(self, characteristic: str, now_s: float) -> bytes:
-        """Ask the device."""
-        return self.device.read(characteristic, now_s)
-
-    def write(self, characteristic: str, data: bytes, now_s: float) -> None:
-        """Tell the device."""
-        self.device.write(characteristic, data, now_s)
-
-    def subscribe(self, characteristic: str, on: bool, now_s: float) -> None:
-        """Tell the device."""
-        self.device.subscribe(characteristic, on, now_s)
-
-    def pair(self, now_s: float) -> None:
-        """Tell the device."""
-        self.device.pair(now_s)
 
     def link_lost(self) -> None:
         """Tell the passage, which tells the device."""

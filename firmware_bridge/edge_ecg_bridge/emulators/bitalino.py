@@ -11,11 +11,12 @@ from ..bitalino import wire
 from ..stream import ByteArray, FloatArray
 from .base import Signal, Unit
 from .pace import Pace
+from .paced import PacedEmulator
 
 _RATES_HZ = (1, 10, 100, 1000)
 
 
-class BitalinoEmulator:
+class BitalinoEmulator(PacedEmulator):
     """See :class:`edge_ecg_bridge.emulators.Emulator`.
 
     Parameters
@@ -57,8 +58,10 @@ class BitalinoEmulator:
         electrode_offset_mv: float = 0.0,
         loop: bool = False,
     ) -> None:
-        self.streams = 0
         self.fs_hz = 1000
+        pace = Pace(signal, float(self.fs_hz), rate_error=rate_error, loop=loop)
+        super().__init__(pace, already_streaming=already_streaming)
+        self.streams = 0
         self.channels: tuple[int, ...] = ()
         self._signal, self._loop = signal, loop
         self._firmware = firmware
@@ -66,50 +69,17 @@ class BitalinoEmulator:
         self._rate_error = rate_error
         self._electrode_off = electrode_off
         self._offset_mv = electrode_offset_mv
-        self._autostart = already_streaming
-        self._out: list[Unit] = []
-        self._pace = Pace(signal, float(self.fs_hz), rate_error=rate_error, loop=loop)
 
     # -- the emulator protocol -------------------------------------------------------------------------
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has hung up."""
-        return self._pace.over and not self._out
-
-    @property
-    def recording_over(self) -> bool:
-        """Whether its recording has come to the end."""
-        return self._pace.over
-
-    @property
-    def streaming(self) -> bool:
-        """Whether frames are being sent."""
-        return self._pace.running
-
-    @property
-    def next_due_s(self) -> float | None:
-        """When the next frame is due."""
-        return -np.inf if self._out or self._autostart else self._pace.next_due_s
 
     def link_lost(self) -> None:
         """Stop sending, as the firmware does when Bluetooth reports a lost link."""
         self._pace.stop()
         self._out.clear()
 
-    def bytes_to_send(self, now_s: float) -> bytes:
-        """Return what was sent up to now."""
-        return b"".join(unit.data for unit in self.units(now_s))
-
-    def units(self, now_s: float) -> list[Unit]:
-        """Return what was sent up to now, frame by frame."""
-        self._make_frames(now_s)
-        out, self._out = self._out, []
-        return out
-
     def receive(self, data: bytes, now_s: float) -> None:
         """Take commands, a byte each."""
-        self._make_frames(now_s)
+        self._sample(now_s)
         for command in data:
             if self.streaming:
                 if command == wire.STOP[0]:
@@ -130,15 +100,12 @@ class BitalinoEmulator:
         self._pace = Pace(self._signal, float(self.fs_hz), rate_error=self._rate_error, loop=self._loop)
         self._pace.start(now_s + 1.0 / self.fs_hz)
 
-    def _make_frames(self, now_s: float) -> None:
-        if self._autostart:
-            self._autostart = False
-            self._start((1, 2, 3, 4, 5, 6), now_s)
-        first = self._pace.made
-        ecg_mv = self._pace.take(now_s)
-        if len(ecg_mv):
-            rows = self._frames(ecg_mv, first + np.arange(len(ecg_mv)))
-            self._out += [Unit(row.tobytes(), 1) for row in rows[np.isfinite(ecg_mv)]]
+    def _start_unasked(self, now_s: float) -> None:
+        self._start((1, 2, 3, 4, 5, 6), now_s)
+
+    def _write(self, ecg_mv: FloatArray, first: int) -> None:
+        rows = self._frames(ecg_mv, first + np.arange(len(ecg_mv)))
+        self._out += [Unit(row.tobytes(), 1) for row in rows[np.isfinite(ecg_mv)]]
 
     def _frames(self, ecg_mv: FloatArray, index: NDArray[np.int64]) -> ByteArray:
         size = wire.frame_size(len(self.channels))

@@ -15,6 +15,7 @@ from ..cyton import wire
 from ..stream import ByteArray, FloatArray
 from .base import Signal, Unit
 from .pace import Pace
+from .paced import PacedEmulator
 
 _SAMPLES_A_READING = 10  # of the accelerometer
 _AXES = b"XxYyZz"
@@ -23,7 +24,7 @@ _SWITCHES = b"12345678!@#$%^&*qwertyuiQWERTYUI"
 _LONG = {ord("x"): 9, ord("z"): 5, 0xF0: 2}
 
 
-class CytonEmulator:
+class CytonEmulator(PacedEmulator):
     """See :class:`edge_ecg_bridge.emulators.Emulator`.
 
     Parameters
@@ -78,6 +79,8 @@ class CytonEmulator:
         acceleration_g: tuple[float, float, float] = (0.0, 0.0, 1.0),
         loop: bool = False,
     ) -> None:
+        pace = Pace(signal, wire.FS_HZ, rate_error=rate_error, loop=loop)
+        super().__init__(pace, already_streaming=already_streaming)
         self.streams = 0
         self.daisy = daisy
         self.board_on = board_on
@@ -90,51 +93,20 @@ class CytonEmulator:
         self._electrode_off = electrode_off
         self._offset_mv = electrode_offset_mv
         self._reading = np.rint(np.array(acceleration_g) / wire.ACCEL_G_PER_COUNT).astype(np.int64)
-        self._pace = Pace(signal, wire.FS_HZ, rate_error=rate_error, loop=loop)
         self._in = bytearray()
-        self._out: list[Unit] = [Unit(banner)] if banner else []
         self._stamp_set = False
         self._last_mv = 0.0
-        self._autostart = already_streaming
+        if banner:
+            self._out.append(Unit(banner))
 
     # -- the emulator protocol -------------------------------------------------------------------------
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has hung up."""
-        return self._pace.over and not self._out
-
-    @property
-    def recording_over(self) -> bool:
-        """Whether its recording has come to the end."""
-        return self._pace.over
-
-    @property
-    def streaming(self) -> bool:
-        """Whether packets are being sent."""
-        return self._pace.running
-
-    @property
-    def next_due_s(self) -> float | None:
-        """When the next packet is due."""
-        return -np.inf if self._out or self._autostart else self._pace.next_due_s
 
     def link_lost(self) -> None:
         """Go on: neither dongle nor board know who listens."""
 
-    def bytes_to_send(self, now_s: float) -> bytes:
-        """Return what was sent up to now."""
-        return b"".join(unit.data for unit in self.units(now_s))
-
-    def units(self, now_s: float) -> list[Unit]:
-        """Return what was sent up to now, packet by packet."""
-        self._make_packets(now_s)
-        out, self._out = self._out, []
-        return out
-
     def receive(self, data: bytes, now_s: float) -> None:
         """Take commands in any pieces."""
-        self._make_packets(now_s)
+        self._sample(now_s)
         self._in += data
         while self._in:
             size = _LONG.get(self._in[0], 1)
@@ -214,14 +186,10 @@ class CytonEmulator:
 
     # -- packets ---------------------------------------------------------------------------------------
 
-    def _make_packets(self, now_s: float) -> None:
-        if self._autostart:
-            self._autostart = False
-            self._start(now_s)
-        first = self._pace.made
-        ecg_mv = self._pace.take(now_s)
-        if not len(ecg_mv):
-            return
+    def _start_unasked(self, now_s: float) -> None:
+        self._start(now_s)
+
+    def _write(self, ecg_mv: FloatArray, first: int) -> None:
         rows = self._packets(ecg_mv, first + np.arange(len(ecg_mv)))
         self._out += [Unit(row.tobytes(), 1) for row in rows[np.isfinite(ecg_mv)]]
 

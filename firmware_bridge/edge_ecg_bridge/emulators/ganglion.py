@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ganglion import wire
+from ..stream import FloatArray
 from .base import Signal, Unit
 from .pace import Pace
+from .paced import PacedEmulator
 
 _LIMIT = 1 << 23
 _FILL = b"ABCDEFG"  # what firmware 2 puts behind an uncompressed sample
 
 
-class GanglionEmulator:
+class GanglionEmulator(PacedEmulator):
     """See :class:`edge_ecg_bridge.emulators.Emulator`.
 
     Parameters
@@ -58,6 +60,8 @@ class GanglionEmulator:
         acceleration_g: tuple[float, float, float] = (0.0, 0.0, 1.0),
         loop: bool = False,
     ) -> None:
+        pace = Pace(signal, wire.FS_HZ, rate_error=rate_error, loop=loop)
+        super().__init__(pace, already_streaming=already_streaming)
         self.streams = 0
         self.accelerometer = False
         self._firmware = firmware
@@ -65,9 +69,6 @@ class GanglionEmulator:
         self._electrode_off = electrode_off
         self._offset_mv = electrode_offset_mv
         self._reading = [round(g / wire.ACCEL_G_PER_COUNT) & 0xFF for g in acceleration_g]
-        self._pace = Pace(signal, wire.FS_HZ, rate_error=rate_error, loop=loop)
-        self._out: list[Unit] = []
-        self._autostart = already_streaming
         self._last = np.zeros(wire.CHANNELS, dtype=np.int64)
         self._waiting: tuple[float, NDArray[np.int64]] | None = None
         self._place = 0
@@ -77,45 +78,15 @@ class GanglionEmulator:
 
     # -- the emulator protocol -------------------------------------------------------------------------
 
-    @property
-    def ended(self) -> bool:
-        """Whether it has hung up."""
-        return self._pace.over and not self._out
-
-    @property
-    def recording_over(self) -> bool:
-        """Whether its recording has come to the end."""
-        return self._pace.over
-
-    @property
-    def streaming(self) -> bool:
-        """Whether packets are being sent."""
-        return self._pace.running
-
-    @property
-    def next_due_s(self) -> float | None:
-        """When the next sample is due."""
-        return -np.inf if self._out or self._autostart else self._pace.next_due_s
-
     def link_lost(self) -> None:
         """Reset, as the board does with every new connection."""
         self._pace.stop()
         self._out.clear()
         self.accelerometer = False
 
-    def bytes_to_send(self, now_s: float) -> bytes:
-        """Return what was sent up to now."""
-        return b"".join(unit.data for unit in self.units(now_s))
-
-    def units(self, now_s: float) -> list[Unit]:
-        """Return what was sent up to now, notification by notification."""
-        self._make_packets(now_s)
-        out, self._out = self._out, []
-        return out
-
     def receive(self, data: bytes, now_s: float) -> None:
         """Take commands, a byte each."""
-        self._make_packets(now_s)
+        self._sample(now_s)
         for command in data:
             match bytes((command,)):
                 case wire.RESET:
@@ -147,23 +118,22 @@ class GanglionEmulator:
         self._place = 0
         self._waiting = None
 
-    def _make_packets(self, now_s: float) -> None:
-        if self._autostart:
-            self._autostart = False
-            self._start(now_s)
-        first = self._pace.made
-        for number, ecg_mv in enumerate(self._pace.take(now_s).tolist(), first):
-            counts = self._convert(ecg_mv, number)
+    def _start_unasked(self, now_s: float) -> None:
+        self._start(now_s)
+
+    def _write(self, ecg_mv: FloatArray, first: int) -> None:
+        for number, sample_mv in enumerate(ecg_mv.tolist(), first):
+            counts = self._convert(sample_mv, number)
             if self._deltas and self._place == 0:
                 wide = b"".join((int(count) & 0xFFFFFF).to_bytes(3, "big") for count in counts)
-                self._send(bytes((0,)) + wide + _FILL, [ecg_mv])
+                self._send(bytes((0,)) + wide + _FILL, [sample_mv])
                 self._last = counts
             elif self._waiting is None:
-                self._waiting = (ecg_mv, counts)
+                self._waiting = (sample_mv, counts)
             else:
                 before_mv, before = self._waiting
                 self._waiting = None
-                self._send(self._compressed(before, counts), [before_mv, ecg_mv])
+                self._send(self._compressed(before, counts), [before_mv, sample_mv])
 
     def _send(self, data: bytes, ecg_mv: list[float]) -> None:
         self._place = (self._place + 1) % (101 if self._deltas else 100)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .gatt import GattEmulator, Notification, Service
+from .gatt import GattEmulator, Notification
+from .gatt_relay import GattRelay
 
 
-class FaultyLink:
+class FaultyLink(GattRelay):
     """A virtual device whose notifications suffer; see :class:`edge_ecg_bridge.emulators.gatt.GattEmulator`.
 
     ECG packets are numbered from 0 as the device makes them.
@@ -40,7 +41,7 @@ class FaultyLink:
         silent: tuple[float, float] | None = None,
         drop_at: int | None = None,
     ) -> None:
-        self.device = device
+        super().__init__(device)
         self.samples_lost = 0
         self._drops = False
         self._lost, self._doubled, self._swapped = lost, doubled, swapped
@@ -48,21 +49,6 @@ class FaultyLink:
         self._drop_at = drop_at
         self._number = 0
         self._held: list[Notification] = []
-
-    @property
-    def name(self) -> str:
-        """The device's name."""
-        return self.device.name
-
-    @property
-    def services(self) -> tuple[Service, ...]:
-        """The device's services."""
-        return self.device.services
-
-    @property
-    def advertised(self) -> tuple[str, ...]:
-        """The services in its advertisement."""
-        return self.device.advertised
 
     @property
     def next_due_s(self) -> float | None:
@@ -73,27 +59,6 @@ class FaultyLink:
     def ended(self) -> bool:
         """Whether the device has hung up."""
         return self.device.ended
-
-    @property
-    def recording_over(self) -> bool:
-        """Whether it has hung up because its signal is over."""
-        return bool(getattr(self.device, "recording_over", False))
-
-    def read(self, characteristic: str, now_s: float) -> bytes:
-        """Ask the device."""
-        return self.device.read(characteristic, now_s)
-
-    def write(self, characteristic: str, data: bytes, now_s: float) -> None:
-        """Tell the device."""
-        self.device.write(characteristic, data, now_s)
-
-    def subscribe(self, characteristic: str, on: bool, now_s: float) -> None:
-        """Tell the device."""
-        self.device.subscribe(characteristic, on, now_s)
-
-    def pair(self, now_s: float) -> None:
-        """Tell the device."""
-        self.device.pair(now_s)
 
     def link_lost(self) -> None:
         """Tell the device."""

@@ -7,14 +7,16 @@ from collections.abc import Callable
 import numpy as np
 
 from ..openview.frames import FOOTER, HEADER, TYPE_DATA
+from ..stream import FloatArray
 from .base import Signal, Unit
 from .pace import Pace
+from .paced import PacedEmulator
 
 _MV_PER_COUNT_24 = 2420.0 / 12.0 / ((1 << 23) - 1)
 _RESPIRATION_HZ = 0.25
 
 
-class OpenViewEmulator:
+class OpenViewEmulator(PacedEmulator):
     """See :class:`edge_ecg_bridge.emulators.Emulator`.
 
     Parameters
@@ -51,28 +53,14 @@ class OpenViewEmulator:
         electrode_offset_mv: float = 0.0,
         loop: bool = False,
     ) -> None:
+        pace = Pace(signal, fs_hz, rate_error=rate_error, loop=loop)
+        super().__init__(pace, already_streaming=True)
         self.payload_bytes = payload_bytes
         self._count_mv = _MV_PER_COUNT_24 * (16 if payload_bytes == 8 else 256)
         self._text_every = text_every
         self._electrode_off = electrode_off
-        self._pace = Pace(signal, fs_hz, rate_error=rate_error, loop=loop)
-        self._out = [Unit(banner)] if banner else []
-        self._begun = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has hung up."""
-        return self._pace.over and not self._out
-
-    @property
-    def recording_over(self) -> bool:
-        """Whether its recording has come to the end."""
-        return self._pace.over
-
-    @property
-    def next_due_s(self) -> float | None:
-        """When the next frame is due."""
-        return self._pace.next_due_s if self._begun and not self._out else -np.inf
+        if banner:
+            self._out.append(Unit(banner))
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Ignore it: the sketch does not read."""
@@ -80,23 +68,15 @@ class OpenViewEmulator:
     def link_lost(self) -> None:
         """Send on: a board does not know who listens."""
 
-    def bytes_to_send(self, now_s: float) -> bytes:
-        """Return what was sent up to now."""
-        return b"".join(unit.data for unit in self.units(now_s))
+    def _start_unasked(self, now_s: float) -> None:
+        self._pace.start(now_s)
 
-    def units(self, now_s: float) -> list[Unit]:
-        """Return what was sent up to now, frame by frame."""
-        if not self._begun:
-            self._begun = True
-            self._pace.start(now_s)
-        first = self._pace.made
-        for number, ecg_mv in enumerate(self._pace.take(now_s).tolist(), first):
-            if np.isfinite(ecg_mv):
-                self._out.append(Unit(self._frame(ecg_mv, number), 1))
+    def _write(self, ecg_mv: FloatArray, first: int) -> None:
+        for number, sample_mv in enumerate(ecg_mv.tolist(), first):
+            if np.isfinite(sample_mv):
+                self._out.append(Unit(self._frame(sample_mv, number), 1))
             if self._text_every and number % self._text_every == self._text_every - 1:
                 self._out.append(Unit(f"frame {number}\r\n".encode()))
-        out, self._out = self._out, []
-        return out
 
     def _frame(self, ecg_mv: float, number: int) -> bytes:
         at_s = number / self._pace.real_hz

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..stream import Event, Ready
+from ..session_base import SessionBase
+from ..stream import Ready
 from . import problems
 from .finder import FrameFinder
 from .info import Info, State
@@ -35,7 +36,7 @@ class FramedSettings:
     channel: str = ""
 
 
-class FramedSession:
+class FramedSession(SessionBase):
     """Reads a board that speaks our format; see :class:`edge_ecg_bridge.stream.Session`.
 
     It is ready when an info frame and two data frames that bear each other out have come. A board that
@@ -43,11 +44,9 @@ class FramedSession:
     """
 
     def __init__(self, settings: FramedSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or FramedSettings()
-        self.finished = False
         self._finder = FrameFinder()
-        self._events: list[Event] = []
-        self._out = bytearray()
         self._current: Strand | None = None
         self._offered: Strand | None = None
         self._info: Info | None = None
@@ -64,17 +63,6 @@ class FramedSession:
         """Ask the board what it is and let it stream."""
         self._heard_s = self._good_s = self._behind_s = now_s
         self._ask(now_s)
-
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the board, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..counting import Placed, Placer, Run, TimeLine
-from ..stream import Detail, Event, FloatArray, Ready, Samples
+from ..session_base import SessionBase
+from ..stream import Detail, FloatArray, Ready, Samples
 from . import wire
 from .packets import GanglionDecoder, Packet
 from .replays import ReplayFilter
@@ -34,7 +35,7 @@ class _Stretch:
     acceleration_g: list[FloatArray] = field(default_factory=list)
 
 
-class GanglionSession:
+class GanglionSession(SessionBase):
     """Drives one Ganglion; see :class:`edge_ecg_bridge.stream.Session`.
 
     ``receive`` takes notifications: one, or several of 20 bytes joined.
@@ -47,10 +48,9 @@ class GanglionSession:
     """
 
     def __init__(self, settings: GanglionSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or GanglionSettings()
-        self._out = bytearray()
         self._text = bytearray()
-        self._events: list[Event] = []
         self._version: tuple[int, ...] | None = None
         self._decoder: GanglionDecoder | None = None
         self._replays = ReplayFilter(1)
@@ -61,7 +61,6 @@ class GanglionSession:
         self._tries = 0
         self._asked_s = self._heard_s = self._good_s = 0.0
         self._stop_by_s: float | None = None
-        self._finished = False
 
     # -- the session protocol --------------------------------------------------------------------------
 
@@ -69,22 +68,6 @@ class GanglionSession:
         """Stop a stream that may be running."""
         self._out += wire.STOP
         self._asked_s = self._heard_s = now_s
-
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the device, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -98,7 +81,7 @@ class GanglionSession:
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take one notification, or several of 20 bytes joined."""
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._heard_s = now_s
         runs: list[Run[Packet]] = []
@@ -125,7 +108,7 @@ class GanglionSession:
             if now_s - self._heard_s >= _QUIET_S or now_s >= self._stop_by_s:
                 self._deliver(self._placer.place([_run(one) for one in self._replays.flush()], self._heard_s))
                 self._deliver(self._placer.flush())
-                self._finished = True
+                self.finished = True
         elif self._decoder is not None:
             self._deliver(self._placer.release(now_s))
             if now_s - self._good_s >= SILENCE_S:

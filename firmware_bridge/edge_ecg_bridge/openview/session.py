@@ -9,7 +9,8 @@ import numpy as np
 
 from ..counting import Placed, Placer, Run, TimeLine
 from ..counting.arrival import SETTLE_S
-from ..stream import BridgeError, ByteArray, Event, Ready, Samples, show_bytes
+from ..session_base import SessionBase
+from ..stream import BridgeError, ByteArray, Ready, Samples, show_bytes
 from .frames import HEAD_BYTES, PAYLOAD_BYTES, OpenViewFramer, ecg_counts, electrode_off
 
 SILENCE_S = 5.0
@@ -43,7 +44,7 @@ class OpenViewSettings:
     shift: int | None = None
 
 
-class OpenViewSession:
+class OpenViewSession(SessionBase):
     """Reads an OpenView board; see :class:`edge_ecg_bridge.stream.Session`.
 
     Parameters
@@ -54,37 +55,22 @@ class OpenViewSession:
     """
 
     def __init__(self, settings: OpenViewSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or OpenViewSettings()
         self._framer = OpenViewFramer()
         self._placer: Placer[ByteArray] | None = None
         self._time = TimeLine(1.0)
-        self._events: list[Event] = []
         self._early: list[tuple[float, list[Run[ByteArray]]]] = []
         self._first_s: float | None = None
         self._heard_s = self._good_s = 0.0
         self._seen = bytearray()
         self._mv_per_count = 0.0
-        self._finished = False
 
     # -- the session protocol --------------------------------------------------------------------------
 
     def start(self, now_s: float) -> None:
         """Begin to listen."""
         self._heard_s = self._good_s = now_s
-
-    def bytes_to_send(self) -> bytes:
-        """Return nothing: the board does not read."""
-        return b""
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -98,7 +84,7 @@ class OpenViewSession:
         """Stop listening."""
         if self._placer is not None:
             self._deliver(self._placer.flush(), self._placer)
-        self._finished = True
+        self.finished = True
 
     def receive(self, data: bytes, now_s: float) -> None:
         """Take bytes from the board.
@@ -109,7 +95,7 @@ class OpenViewSession:
             When its rate is of no use.
 
         """
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._heard_s = now_s
         self._seen = (self._seen + data)[-64:]
@@ -131,7 +117,7 @@ class OpenViewSession:
             When nothing, or no frame, came for 5 s.
 
         """
-        if self._placer is not None and not self._finished:
+        if self._placer is not None and not self.finished:
             self._deliver(self._placer.release(now_s), self._placer)
         if now_s - self._heard_s >= SILENCE_S:
             raise BridgeError(

@@ -10,7 +10,8 @@ from collections.abc import Generator, Mapping
 
 import numpy as np
 
-from ..stream import BridgeError, DeviceClock, Event, FloatArray, Ready, Samples, show_bytes
+from ..session_base import SessionBase
+from ..stream import BridgeError, DeviceClock, FloatArray, Ready, Samples, show_bytes
 from . import commands, exg
 from .acceleration import ACCELEROMETERS, axis_counts
 from .exg import LEADS
@@ -25,7 +26,7 @@ _STOP_S = 1.0
 _SEEN_BYTES = 256
 
 
-class ShimmerSession:
+class ShimmerSession(SessionBase):
     """Drives one Shimmer3; see :class:`edge_ecg_bridge.stream.Session`.
 
     Parameters
@@ -36,6 +37,7 @@ class ShimmerSession:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__()
         self.settings = settings or Settings()
         self._reader = ReplyReader()
         self._script: Generator[Ask | Silence, Ack, Stream] = set_up(self.settings, self._reader)
@@ -44,14 +46,11 @@ class ShimmerSession:
         self._asked_s = 0.0
         self._quiet_since_s = 0.0
         self._seen = bytearray()
-        self._out = bytearray()
-        self._events: list[Event] = []
         self._stream: Stream | None = None
         self._framer: PacketFramer | None = None
         self._last_samples_s = 0.0
         self._stop_deadline_s: float | None = None
         self._leaving = False
-        self._finished = False
         self._repeated = 0
 
     # -- the session protocol --------------------------------------------------------------------------
@@ -59,22 +58,6 @@ class ShimmerSession:
     def start(self, now_s: float) -> None:
         """Begin to set the device up."""
         self._advance(None, now_s)
-
-    def bytes_to_send(self) -> bytes:
-        """Return what must go to the device, once."""
-        out = bytes(self._out)
-        self._out.clear()
-        return out
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stop is through."""
-        return self._finished
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -106,11 +89,11 @@ class ShimmerSession:
             When the device turns out to be something else or stops by itself.
 
         """
-        if not data or self._finished:
+        if not data or self.finished:
             return
         self._quiet_since_s = now_s
         if self._leaving:
-            self._finished = ACK in data
+            self.finished = ACK in data
         elif self._framer is not None:
             self._receive_stream(data, now_s)
         else:
@@ -129,7 +112,7 @@ class ShimmerSession:
 
         """
         if self._stop_deadline_s is not None:
-            self._finished = self._finished or now_s >= self._stop_deadline_s
+            self.finished = self.finished or now_s >= self._stop_deadline_s
         elif self._framer is not None:
             if now_s - self._last_samples_s >= SILENCE_S:
                 raise self._silent(now_s)
@@ -276,7 +259,7 @@ class ShimmerSession:
     def _stopped_streaming(self) -> None:
         """Go on to switch the CRC off; its ACK comes without CRC already."""
         if not self._reader.crc_bytes:
-            self._finished = True
+            self.finished = True
         elif not self._leaving:
             self._leaving = True
             self._out += commands.set_crc(0)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..stream import BridgeError, Event, FloatArray, Ready, Samples, show_bytes
+from ..session_base import SessionBase
+from ..stream import BridgeError, FloatArray, Ready, Samples, show_bytes
 from .lines import Line, LineSplitter, parse_line
 from .timing import BoardClock, counted_rate, rate_of, tick_of
 
@@ -48,17 +49,16 @@ class TextSettings:
     gain: float = 1100.0
 
 
-class TextSession:
+class TextSession(SessionBase):
     """Reads a text board; see :class:`edge_ecg_bridge.stream.Session`."""
 
     def __init__(self, settings: TextSettings | None = None) -> None:
+        super().__init__()
         self.settings = settings or TextSettings()
         self._lines_skipped = 0
         self._misfits = 0
         self._misfits_in_a_row = 0
-        self.finished = False
         self._splitter = LineSplitter()
-        self._events: list[Event] = []
         self._early: list[tuple[float, Line]] = []
         self._fs_hz: float | None = None
         self._counts = True
@@ -77,15 +77,6 @@ class TextSession:
     def start(self, now_s: float) -> None:
         """Begin to listen."""
         self._began_s = self._heard_s = self._good_s = now_s
-
-    def bytes_to_send(self) -> bytes:
-        """Return nothing: these boards send without being asked."""
-        return b""
-
-    def events(self) -> list[Event]:
-        """Return what has happened since the last call."""
-        events, self._events = self._events, []
-        return events
 
     def stop(self, now_s: float) -> None:
         """Stop listening."""
