@@ -47,7 +47,7 @@ def recorded(seconds: float) -> np.ndarray:
     return adc_counts(np.interp(at_s, np.arange(len(lead_mv)) / 360, lead_mv))
 
 
-@pytest.mark.parametrize("signal", [recorded, synthetic])
+@pytest.mark.parametrize("signal", [recorded, pytest.param(synthetic, marks=pytest.mark.slow)])
 def test_every_sample_arrives_as_the_converter_gave_it(run_uno: Callable, signal: Callable) -> None:
     counts = signal(21.0)
     uno = run_uno(counts, 20.0)

@@ -90,6 +90,7 @@ def test_each_board_is_found(kind: str, state: str, make: Callable[[], Emulator]
     assert line.baud == baud
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("boot_s", [1.0, 1.8])
 @pytest.mark.parametrize(("kind", "state", "make", "baud"), BOOTING)
 def test_each_board_that_boots_first_is_found(

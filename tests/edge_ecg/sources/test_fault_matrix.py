@@ -11,6 +11,9 @@ from edge_ecg.sources.virtual import VIRTUAL_KINDS, faults_of
 from edge_ecg_bridge.faults import FAULTS, Layer
 
 PAIRS = pairs()
+# The others of the same families are slow only because there are many of them.
+ALWAYS = ("shimmer3", "polar-h10", "framed")
+MARKED = [pytest.param(*pair, marks=[] if pair[0].name in ALWAYS else pytest.mark.slow) for pair in PAIRS]
 # A gap this short may be drawn over, and the decision says so.
 BRIDGED_S = 0.04
 # Where four bits are all that proves a frame, one is believed only with whole ones around it: so many whole
@@ -33,7 +36,7 @@ def test_the_matrix_leaves_no_kind_and_no_fault_out() -> None:
         assert len(faults_of(kind)) >= len(FAULTS) - 5
 
 
-@pytest.mark.parametrize(("variant", "fault"), PAIRS, ids=name)
+@pytest.mark.parametrize(("variant", "fault"), MARKED, ids=name)
 def test_what_is_lost_is_what_is_reported(variant: Variant, fault: str, model: Model) -> None:
     trial = hold(variant, fault, until_s=31.0)
     assert trial.strikes >= 1

@@ -93,7 +93,10 @@ def serve(device: Emulator, end: socket.socket, speed: float = 5.0) -> threading
                 pass
             except OSError:
                 return
-            end.sendall(device.bytes_to_send(now_s))
+            try:
+                end.sendall(device.bytes_to_send(now_s))
+            except OSError:  # closed meanwhile
+                return
 
     thread = threading.Thread(target=work)
     thread.start()
