@@ -44,7 +44,7 @@ def test_no_person_is_on_both_sides(count: int, seed: int) -> None:
     np.testing.assert_array_equal(again[1], checking)
 
 
-@pytest.mark.parametrize("lean", [False, True])
+@pytest.mark.parametrize("lean", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_bundle_contents(
     run: RunDir, store: WindowStore, tmp_path: Path, head: MlpHead, *, lean: bool
 ) -> None:
@@ -77,6 +77,7 @@ def test_bundle_contents(
     np.testing.assert_allclose(golden.probabilities["stress"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_exports_are_the_same_bytes(run: RunDir, store: WindowStore) -> None:
     settings = replace(SETTINGS, lean=True)
     assert export_run(run, store, settings).data == export_run(run, store, settings).data

@@ -39,8 +39,10 @@ def ruin(trunk: QuantisedTrunk, name: str, factor: float = 4.0) -> QuantisedTrun
     return replace(trunk, steps=steps)
 
 
-@pytest.mark.parametrize("factor", [1.6, 4.0])
-@pytest.mark.parametrize("name", CONVS)
+@pytest.mark.parametrize("factor", [pytest.param(1.6, marks=pytest.mark.slow), 4.0])
+@pytest.mark.parametrize(
+    "name", [name if name == "conv4" else pytest.param(name, marks=pytest.mark.slow) for name in CONVS]
+)
 def test_a_ruined_layer_is_named(run: RunDir, store: WindowStore, name: str, factor: float) -> None:
     def ruined(trunk: Trunk, calibration: Calibration, float_convs: int) -> QuantisedTrunk:
         return ruin(quantise(trunk, calibration, float_convs), name, factor)
@@ -67,6 +69,7 @@ def test_a_healthy_export_passes_and_a_second_variant_rescues(run: RunDir, store
     assert [text.partition(":")[0] for text in said] == ["all layers in int8"]
 
 
+@pytest.mark.slow
 def test_own_noise_blames_only_the_ruined_layer(
     trunk: Trunk, calibration: Calibration, windows: NDArray[np.float32]
 ) -> None:

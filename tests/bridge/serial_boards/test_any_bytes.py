@@ -112,7 +112,7 @@ HARM = st.tuples(
 @given(
     harms=st.lists(HARM, min_size=1, max_size=8), sizes=st.lists(st.integers(20, 400), min_size=1, max_size=9)
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_damage_in_mid_stream(name: str, harms: list[tuple[int, str, bytes]], sizes: list[int]) -> None:
     """Flipped, lost and added bytes: two seconds later the values are right again."""
     session, reads = streaming(name)

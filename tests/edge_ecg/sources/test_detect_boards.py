@@ -107,6 +107,7 @@ def test_each_board_that_boots_first_is_found(
     [board for board in BOARDS if board[0] not in ("shimmer3", "text")],
     ids=[one for one in IDS if one.split("-")[0] not in ("shimmer3", "text")],
 )
+@pytest.mark.slow
 def test_what_was_found_can_be_read(
     kind: str, state: str, make: Callable[[], Emulator], baud: int, tmp_path: Path
 ) -> None:
