@@ -48,8 +48,8 @@ class AugmentConfig:
     swap_probability: float = 0.0
 
 
-def read_noise(folder: str | Path) -> NDArray[np.float32]:
-    """Read clips of electrode noise, (kinds, samples) at 256 Hz, without offset and slow drift.
+def read_clips(folder: str | Path) -> list[NDArray[np.float64]]:
+    """Read clips of electrode noise, one of each kind, (samples,) at 256 Hz.
 
     Parameters
     ----------
@@ -83,6 +83,12 @@ def read_noise(folder: str | Path) -> NDArray[np.float32]:
                 remedy="Name a folder with BW.mat, EM.mat and MA.mat, or set EDGE_ECG_DATA.",
             ) from error
         clips.append(resample_poly(clip, _MODEL_FS_HZ, _NOISE_FS_HZ))
+    return clips
+
+
+def read_noise(folder: str | Path) -> NDArray[np.float32]:
+    """Read clips as :func:`read_clips` does, (kinds, samples), without offset and slow drift."""
+    clips = read_clips(folder)
     length = min(map(len, clips))
     flat = np.ones(_HIGH_PASS_SAMPLES) / _HIGH_PASS_SAMPLES
     return np.stack([clip[:length] - np.convolve(clip[:length], flat, "same") for clip in clips]).astype(
