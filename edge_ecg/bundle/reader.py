@@ -99,7 +99,7 @@ def read_bundle(source: str | os.PathLike[str] | IO[bytes], *, trust: TrustedKey
 
     """
     keys = TrustedKeys.of_machine() if trust is None else trust
-    label, data = _load(source)
+    label, data = load_bytes(source)
     try:
         entries = _entries(unpack(data))
     except ArchiveError as error:
@@ -155,7 +155,15 @@ def _signers(label: str, signature: bytes, encoded: bytes) -> tuple[PublicKey, .
         ) from error
 
 
-def _load(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+    """Return the name for messages and the content of a file or stream, neither of which is checked.
+
+    Raises
+    ------
+    BundleError
+        When it cannot be read, or is too large to be a bundle.
+
+    """
     if not isinstance(source, str | os.PathLike):
         return str(getattr(source, "name", "bundle")), source.read(MAX_BYTES + 1)
     label = os.fspath(source)

@@ -43,7 +43,10 @@ VERBS: dict[str, Verb] = {
     ),
     "export": Verb("edge_ecg.cli.export", "a trained run to a bundle, through the gate", "train"),
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
-    "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
+    "verify": Verb("edge_ecg.cli.verify", "check every hash and signature in a bundle"),
+    "keygen": Verb("edge_ecg.cli.keygen", "make a key to sign bundles with"),
+    "sign": Verb("edge_ecg.cli.sign", "sign a bundle"),
+    "trust": Verb("edge_ecg.cli.trust", "add | list | remove: whose bundles this machine runs"),
     "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
 }
 
