@@ -191,6 +191,9 @@ def _entries(listed: list[Entry]) -> dict[str, bytes]:
         entries[name] = content
     if listed[0][0] != MANIFEST_NAME:
         raise ArchiveError(f"its first entry is {listed[0][0]!r}, not {MANIFEST_NAME}")
+    head = (MANIFEST_NAME, SIGNATURE_NAME) if SIGNATURE_NAME in entries else (MANIFEST_NAME,)
+    if list(entries) != [*head, *sorted(set(entries).difference(head))]:
+        raise ArchiveError("its entries are not in order: manifest, signature, then the files by name")
     return entries
 
 
