@@ -22,7 +22,7 @@ from .untrusted_json import JsonError, parse_json
 
 # A hundred times the size of a real bundle; a device must not run out of memory because of a wrong path.
 MAX_BYTES = 128 * 1024 * 1024
-_STEP_BYTES = 1024 * 1024
+_STEP_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
