@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """
     keys = _keys(args.keys)
     bundle = bundled() if args.bundle is None else read_bundle(args.bundle, trust=TrustedKeys())
-    _check_files(bundle)
+    check_files(bundle)
     # What comes along is part of the installed program, whoever is trusted.
     accepted = args.bundle is None or not keys.keys or any(key in keys for key in bundle.signers)
     if args.json:
@@ -77,6 +77,15 @@ def run(args: argparse.Namespace) -> int:
     if not accepted:
         raise untrusted_error(bundle.source, bundle.signers)
     return EXIT_DONE
+
+
+def check_files(bundle: Bundle) -> None:
+    """Read whatever a device would read of it, short of running the encoders."""
+    check_encoders(bundle)
+    load_heads(bundle)
+    load_personal_heads(bundle)
+    if GOLDEN_NAME in bundle.contents:
+        Golden.from_bundle(bundle)
 
 
 def signer_lines(signers: Sequence[PublicKey], trusted: Container[PublicKey]) -> list[str]:
@@ -93,15 +102,6 @@ def _keys(folder: Path | None) -> TrustedKeys:
             f"There is no key in {folder}.", remedy="Give --keys a folder that holds at least one NAME.pub."
         )
     return keys
-
-
-def _check_files(bundle: Bundle) -> None:
-    """Read whatever a device would read of it, short of running the encoders."""
-    check_encoders(bundle)
-    load_heads(bundle)
-    load_personal_heads(bundle)
-    if GOLDEN_NAME in bundle.contents:
-        Golden.from_bundle(bundle)
 
 
 def _found(bundle: Bundle, keys: TrustedKeys, *, accepted: bool) -> dict[str, object]:

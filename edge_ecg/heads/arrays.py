@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import re
 import struct
 import zipfile
@@ -50,7 +51,8 @@ def read_npz(file: str | Path | IO[bytes]) -> dict[str, NDArray[Any]]:
     try:
         if isinstance(file, str | Path):
             with open(file, "rb") as stream:
-                data = stream.read(MAX_BYTES + 1)
+                # Not MAX_BYTES in any case: a buffer of the size that is asked for is made at once.
+                data = stream.read(min(os.fstat(stream.fileno()).st_size, MAX_BYTES) + 1)
         else:
             data = file.read(MAX_BYTES + 1)
         _check_directory(data)

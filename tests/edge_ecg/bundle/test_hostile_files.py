@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -13,8 +14,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_ecg.bundle import Manifest
+from edge_ecg.bundle import Manifest, TrustedKey, TrustedKeys, read_bundle
+from edge_ecg.bundle.archive import pack, unpack
+from edge_ecg.bundle.private_key import public_of
+from edge_ecg.bundle.signature import Signature, encode_signatures
+from edge_ecg.cli.verify import check_files
+from edge_ecg.errors import BundleError
 
 _SMALL_FILE_BYTES, _SMALL_FILE_PEAK = 64 * 1024, 4 * 2**20
 _PEAK = 24 * 2**20  # beside three times the file
@@ -98,6 +105,25 @@ def told_of(folder: Path, manifest: Manifest, cases: Iterator[tuple[str, bytes]]
     assert done.returncode == 0, done.stderr
     assert sorted(os.listdir(folder)) == before
     return {names[path]: rest for path, *rest in map(json.loads, done.stdout.splitlines())}
+
+
+def test_what_a_trusted_key_has_signed_is_looked_at_as_hard(manifest: Manifest) -> None:
+    private = Ed25519PrivateKey.generate()
+    trust = TrustedKeys((TrustedKey(public_of(private), Path("key.pub")),))
+    refused = 0
+    for _, data in hostile.manifests(manifest):
+        first, *rest = unpack(data)
+        signature = encode_signatures([Signature.make(private, first[1])])
+        signed = pack([first, ("manifest.sig", signature), *rest])
+        try:
+            bundle = read_bundle(io.BytesIO(signed), trust=trust)
+        except BundleError:
+            refused += 1
+        else:
+            # The manifest is in order; what it says of a head or an encoder is not.
+            with pytest.raises(BundleError):
+                check_files(bundle)
+    assert refused > 140
 
 
 @pytest.mark.parametrize("kind", ["containers", "manifests", "arrays"])
