@@ -1,7 +1,7 @@
 """Parsing JSON that may come from anywhere: bounded in size, depth and numbers, with no second meaning.
 
 Python's objects take up to forty times the space of the text (``[[],[],...]``), so the bound of the text
-bounds the memory: half a MiB of it becomes 20 MiB at most.
+bounds the memory: half a MiB of it becomes 24 MiB at most.
 """
 
 from __future__ import annotations
