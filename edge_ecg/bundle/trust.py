@@ -54,15 +54,14 @@ class TrustedKeys:
 
         """
         given = os.environ if environment is None else environment
-        folders = trusted_directories(given)
-        for folder in folders if given.get(ENVIRONMENT) else ():
+        for folder in named_directories(given):
             if not os.path.lexists(folder):
                 raise BundleError(
                     f"The folder of trusted keys {folder} does not exist.",
                     why=f"The environment variable {ENVIRONMENT} names it.",
                     remedy=f"mkdir -m 700 {folder}, or correct the variable.",
                 )
-        return cls.of_directories(folders)
+        return cls.of_directories(trusted_directories(given))
 
     @classmethod
     def of_directories(cls, folders: Iterable[str | os.PathLike[str]]) -> Self:
@@ -83,11 +82,16 @@ def trusted_directories(environment: Mapping[str, str]) -> tuple[Path, ...]:
 
     ``EDGE_ECG_TRUSTED_KEYS`` (folders, parted as in ``PATH``) replaces both.
     """
-    named = environment.get(ENVIRONMENT, "")
+    named = named_directories(environment)
     if named:
-        return tuple(Path(part) for part in named.split(os.pathsep) if part)
+        return named
     user = user_directory(environment)
     return (SYSTEM_DIRECTORY,) if user is None else (SYSTEM_DIRECTORY, user)
+
+
+def named_directories(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the folders in ``EDGE_ECG_TRUSTED_KEYS``; none when it names nothing but separators."""
+    return tuple(Path(part) for part in environment.get(ENVIRONMENT, "").split(os.pathsep) if part)
 
 
 def user_directory(environment: Mapping[str, str]) -> Path | None:

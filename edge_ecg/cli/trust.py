@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..bundle import KeyFormatError, PublicKey, TrustedKey, TrustedKeys
-from ..bundle.trust import ENVIRONMENT, SYSTEM_DIRECTORY, trusted_directories
+from ..bundle.trust import SYSTEM_DIRECTORY, named_directories, user_directory
 from ..bundle.trust_edit import add_trusted_key, remove_trusted_key
 from ..errors import EXIT_DONE, UsageError
 
@@ -64,9 +64,9 @@ def _print(keys: Sequence[TrustedKey], state: str, *, as_json: bool) -> None:
 def _folder(*, system: bool) -> Path:
     if system:
         return SYSTEM_DIRECTORY
-    folders = trusted_directories(os.environ)
-    folder = folders[0] if os.environ.get(ENVIRONMENT) else folders[-1]
-    if folder == SYSTEM_DIRECTORY and not os.environ.get(ENVIRONMENT):
+    named = named_directories(os.environ)
+    folder = named[0] if named else user_directory(os.environ)
+    if folder is None:
         raise UsageError(
             "This user has no home folder to keep trusted keys in.",
             remedy="Add it for the whole machine: edge-ecg trust add --system KEY.pub",

@@ -15,6 +15,7 @@ CHECKS: tuple[Callable[[Host], Check | None], ...] = (
     software.engine,
     software.lsl,
     software.model,
+    software.trusted_keys,
     ports.permission,
     ports.ports,
     ports.in_use,

@@ -11,7 +11,13 @@ from .host import Host
 _PYTHON_MIN, _PYTHON_TESTED = (3, 11), (3, 13)
 _VENV = "sudo apt install python3-venv && python3 -m venv ~/edge-ecg && ~/edge-ecg/bin/pip install edge-ecg"
 # The least versions that the package itself asks for.
-_NEEDED = {"numpy": "1.24", "samplerate": "0.2.4", "pyserial": "3.5", "rich": "13.7"}
+_NEEDED = {
+    "numpy": "1.24",
+    "samplerate": "0.2.4",
+    "pyserial": "3.5",
+    "rich": "13.7",
+    "cryptography": "42.0",
+}
 _ENGINES = ("ai-edge-litert", "tflite-runtime", "onnxruntime")
 # Dies with an illegal instruction on the Cortex-A72 of a Pi 4.
 _BAD_ONNXRUNTIME = "1.21.0"
@@ -106,6 +112,19 @@ def model(host: Host) -> Check:
         "model",
         f"{loaded.name_at_sha} is whole, and {agreement.windows} golden windows agree in {loaded.engine}.",
     )
+
+
+def trusted_keys(host: Host) -> Check:
+    """Whose bundles are run here; whether that can be told at all."""
+    from ..bundle import TrustedKeys
+
+    try:
+        count = len(TrustedKeys.of_machine().keys)
+    except EdgeEcgError as error:
+        return fail("trusted keys", f"{error.what} {error.why}".strip(), error.remedy)
+    if not count:
+        return ok("trusted keys", "None: bundles are run whether they are signed or not.")
+    return ok("trusted keys", f"{count}: a bundle is run only if one of them has signed it.")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge_ecg.bundle.private_key import public_of
+from edge_ecg.bundle.trust_edit import add_trusted_key
 from edge_ecg.cli import main
 from edge_ecg.errors import DeviceError
 from edge_ecg.health import Check, Host, Status, bluetooth, examine, machine, ports, software
@@ -22,6 +25,7 @@ GOOD = {
     "samplerate": "0.2.4",
     "pyserial": "3.5",
     "rich": "14.0.0",
+    "cryptography": "48.0.0",
     "bleak": "3.1.0",
     "ai-edge-litert": "2.1.0",
 }
@@ -84,8 +88,8 @@ def test_a_healthy_pi_has_nothing_to_mend(host: Host) -> None:
     found = [check for check in examine(host) if check.name not in ("model", "serial ports")]
     assert {check.name: check.status for check in found} == dict.fromkeys(
         [
-            "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth", "bt: addresses",
-            "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
+            "python", "64-bit", "packages", "engine", "trusted keys", "serial permission", "Bluetooth",
+            "bt: addresses", "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
         ],
         Status.OK,
     )  # fmt: skip
@@ -119,6 +123,17 @@ def test_packages(host: Host) -> None:
     expect(software.packages(replace(host, package=missing.get)), Status.FAIL, "pyserial is missing")
     without_radio = {name: version for name, version in GOOD.items() if name != "bleak"}
     expect(software.packages(replace(host, package=without_radio.get)), Status.OK)
+
+
+def test_trusted_keys(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "trusted"
+    folder.mkdir()
+    monkeypatch.setenv("EDGE_ECG_TRUSTED_KEYS", str(folder))
+    expect(software.trusted_keys(host), Status.OK, "None")
+    add_trusted_key(folder, public_of(Ed25519PrivateKey.generate()))
+    expect(software.trusted_keys(host), Status.OK, "1: a bundle is run only if")
+    folder.chmod(0o777)
+    expect(software.trusted_keys(host), Status.FAIL, "Other users may write", f"chmod go-w {folder}")
 
 
 def test_the_onnxruntime_that_crashes_a_pi_4_is_named_and_not_imported(host: Host) -> None:

@@ -58,7 +58,8 @@ def test_where_they_lie() -> None:
     assert trusted_directories({"XDG_CONFIG_HOME": "/x"})[1] == Path("/x/edge-ecg/trusted_keys")
     both = {"HOME": "/home/pi", "EDGE_ECG_TRUSTED_KEYS": f"/a{os.pathsep}/b"}
     assert trusted_directories(both) == (Path("/a"), Path("/b"))
-    assert trusted_directories({"HOME": "/home/pi", "EDGE_ECG_TRUSTED_KEYS": ""})[1] == user
+    for nothing in ("", os.pathsep, 2 * os.pathsep):
+        assert trusted_directories({"HOME": "/home/pi", "EDGE_ECG_TRUSTED_KEYS": nothing})[1] == user
 
 
 def test_keys_of_all_folders_count(folder: Path, tmp_path: Path, alice: PublicKey, bob: PublicKey) -> None:
