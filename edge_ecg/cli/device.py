@@ -1,4 +1,4 @@
-"""``edge-ecg device``: the device's own side of flash, status and rollback; ``edge-ecg flash`` calls it over SSH."""
+"""``edge-ecg device``: the device's own side of flash, status and rollback, which call it over SSH."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ _PATIENCE_S = 180.0
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the sub-verbs."""
-    parser.epilog = (
-        "Works on the folder EDGE_ECG_HOME, else ~/.local/share/edge-ecg. See docs/deploy-device.md."
-    )
+    parser.epilog = "Works on the folder EDGE_ECG_HOME, else ~/.local/share/edge-ecg (docs/deploy-device.md)."
     verbs = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
 
     one = verbs.add_parser("admit", help="check a bundle here and put it among the releases")
