@@ -7,6 +7,8 @@ from typing import Any
 
 Found = dict[str, Any]
 
+_CLOCK = {True: "set by the network", False: "not set by the network", None: "unknown"}
+
 
 def _admitted(found: Found) -> str:
     engine = found["admitted"].get("engine", "no engine was tried")
@@ -32,7 +34,8 @@ def _watch(found: Found) -> str:
     if not found["running"]:
         return f"{at}the service does not run it yet"
     state = "ready" if found["ready"] else "starting"
-    return f"{at}{state}: {found['samples']} samples, {found['decisions']} decisions, {found['withheld']} withheld"
+    counts = ", ".join(f"{found[name]} {name}" for name in ("samples", "decisions", "withheld"))
+    return f"{at}{state}: {counts}"
 
 
 def _confirmed(found: Found) -> str:
@@ -48,6 +51,7 @@ def _reverted(found: Found) -> str:
 
 
 def _status(found: Found) -> str:
+    free = found["disk_free_bytes"]
     lines = [
         f"release      {found['release'] or 'none'}" + ("" if found["trial"] is None else " (on trial)"),
         f"before       {found['previous'] or 'none'}",
@@ -55,17 +59,15 @@ def _status(found: Found) -> str:
         f"decision     {_ago(found['last_decision_age_s'])}",
         f"temperature  {_known(found['temperature_c'], ' °C')}",
         f"throttled    {_throttled(found['throttled'])}",
-        f"clock        {({True: 'set by the network', False: 'not set by the network'}).get(found['clock_synchronised'], 'unknown')}",
-        f"disk         {_known(found['disk_free_bytes'] and round(found['disk_free_bytes'] / 1e9, 1), ' GB free')}",
-        f"machine      {found['board']}, {found['machine']}, Python {found['python']}, edge-ecg {found['edge_ecg']}",
+        f"clock        {_CLOCK[found['clock_synchronised']]}",
+        f"disk         {_known(None if free is None else round(free / 1e9, 1), ' GB free')}",
+        f"machine      {found['board']}, {found['machine']}",
+        f"software     edge-ecg {found['edge_ecg']}, Python {found['python']}",
         f"folder       {found['home']}",
     ]
     for one in found["releases"]:
-        mark = (
-            f"taken back: {one['bad']}"
-            if one["bad"]
-            else ("confirmed" if one["confirmed"] else "not confirmed")
-        )
+        mark = "confirmed" if one["confirmed"] else "not confirmed"
+        mark = f"taken back: {one['bad']}" if one["bad"] else mark
         lines.append(f"             {one['release']}  version {one['version']}, {mark}")
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ _UNFINISHED_RUNTIME_S = 24 * 3600.0
 
 
 def needed_releases(shelf: Shelf, spare: int, keep: Collection[str]) -> set[str]:
-    """Return the names of the releases to keep: those in use, on trial, in ``keep``, and the newest others."""
+    """Return the names of the releases to keep: in use, on trial, in ``keep``, and the newest others."""
     releases, bad, trial = shelf.all(), shelf.bad(), read_trial(shelf.home)
     needed = {one.name for one in (shelf.current(), shelf.previous()) if one is not None} | set(keep)
     if trial is not None:

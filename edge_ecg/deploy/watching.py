@@ -43,8 +43,8 @@ def watch(
 
     Yields
     ------
-    Objects with ``type`` ``watch`` and ``event``: ``trial`` first, ``health`` once a second and at every change,
-    ``restarted`` when the service has another process, and ``confirmed`` last.
+    Objects with ``type`` ``watch`` and ``event``: ``trial`` first, ``health`` once a second and at every
+    change, ``restarted`` when the service has another process, and ``confirmed`` last.
 
     Raises
     ------
