@@ -111,9 +111,9 @@ class Recovery(Shelf):
         fallbacks = read_fallbacks(self.home)
         if not fallbacks:
             return
-        noted = {entry.release for entry in self.journal.entries()[-len(fallbacks) :]}
         for name, bad in fallbacks:
-            if name not in noted:
+            last = self.journal.last(name)
+            if last is None or last.step != "reverted":
                 self._record("reverted", name, reason=bad.reason, to=bad.to, by="edge-ecg-start")
         write_bad(self.home, self.bad(), self.disk)
 
