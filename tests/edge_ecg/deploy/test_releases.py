@@ -400,7 +400,7 @@ _JSON = st.recursive(
 
 
 @given(_JSON)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_odd_state_is_no_error(releases: Releases, value: object) -> None:
     home = releases.home
     home.state.mkdir(parents=True, exist_ok=True)
