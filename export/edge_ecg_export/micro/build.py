@@ -178,7 +178,7 @@ def _files(
 ) -> dict[str, bytes]:
     tasks = bundle.manifest.tasks
     banner = (
-        f"{bundle.name_at_sha}, version {bundle.manifest.version}: made by `edge-ecg export --target micro`.\n"
+        f"{bundle.name_at_sha}, version {bundle.manifest.version}; made by `edge-ecg export --target micro`\n"
         "Research software, not a medical device."
     )
     texts = {

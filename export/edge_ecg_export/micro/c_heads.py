@@ -19,12 +19,14 @@ _CODE = """\
 #include <math.h>
 
 /* One dense layer: row by row of (inputs, outputs) weights. */
-static void dense(const float *x, int inputs, const float *weight, const float *bias, float *y, int outputs) {
+static void dense(const float *x, int inputs, const float *weight, const float *bias, float *y, int outputs,
+                  int rectified) {
   int i, j;
   for (j = 0; j < outputs; ++j) y[j] = bias[j];
   for (i = 0; i < inputs; ++i) {
     for (j = 0; j < outputs; ++j) y[j] += x[i] * weight[i * outputs + j];
   }
+  for (j = 0; j < outputs; ++j) y[j] = rectified && y[j] < 0.0f ? 0.0f : y[j];
 }
 
 static void standardise(const float *embedding, int count, const float *features, int more, const float *mean,
@@ -34,11 +36,6 @@ static void standardise(const float *embedding, int count, const float *features
     const float value = i < count ? embedding[i] : features ? features[i - count] : NAN;
     x[i] = isnan(value) ? 0.0f : (value - mean[i]) / scale[i];
   }
-}
-
-static void rectify(float *x, int count) {
-  int i;
-  for (i = 0; i < count; ++i) x[i] = x[i] > 0.0f ? x[i] : 0.0f;
 }
 
 /* Probabilities of k logits; a single logit is that of the second of two labels. */
@@ -119,10 +116,8 @@ def _task(task: str, labels: Sequence[str], head: MlpHead, embedding: int) -> st
     for index in range(len(head.weights)):
         lines.append(
             f"  dense(x{index}, {widths[index]}, {prefix}_w{index}, {prefix}_b{index}, x{index + 1}, "
-            f"{widths[index + 1]});"
+            f"{widths[index + 1]}, {int(index < last)});"
         )
-        if index < last:
-            lines.append(f"  rectify(x{index + 1}, {widths[index + 1]});")
     lines.append(f"  softmax(x{last + 1}, {widths[-1]}, {float_text(head.temperature)}, probabilities);")
     lines.append("}\n")
     return "\n".join(lines)
