@@ -229,10 +229,10 @@ def _is_arm32(machine: str) -> bool:
 def _no_32_bit(name: str) -> RemoteError:
     return RemoteError(
         f"{name} runs a 32-bit system; edge-ecg needs a 64-bit one.",
-        why="Neither LiteRT nor ONNX Runtime nor NumPy has wheels for 32-bit ARM. (A 64-bit kernel with "
-        "32-bit programs, as the 32-bit Raspberry Pi OS has on a Pi 4, counts as 32-bit.)",
-        remedy="Write the card anew with Raspberry Pi OS (64-bit): Zero 2 W, 3, 4 and 5 run it. Who must stay "
-        "on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's python3-numpy "
+        why="Neither LiteRT nor ONNX Runtime nor NumPy has wheels for 32-bit ARM. (A 64-bit kernel "
+        "with 32-bit programs, as the 32-bit Raspberry Pi OS has on a Pi 4, counts as 32-bit.)",
+        remedy="Write the card anew with Raspberry Pi OS (64-bit): Zero 2 W, 3, 4 and 5 run it. Who must "
+        "stay on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's python3-numpy "
         "(docs/raspberry-pi.md).",
     )
 
