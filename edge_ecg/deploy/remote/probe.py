@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 from ...errors import RemoteError
 from .ssh import Remote
@@ -39,6 +40,15 @@ class Python:
         return f"cp{self.version[0]}{self.version[1]}"
 
 
+class FoundRelease(NamedTuple):
+    """A release on the device: its name, the SHA-256 of its bundle, its runtime, whether it is confirmed."""
+
+    name: str
+    sha256: str
+    runtime: str
+    confirmed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What a device said of itself.
@@ -64,6 +74,18 @@ class Probe:
     service: str
     current: str
     runtimes: tuple[str, ...]
+    releases: tuple[FoundRelease, ...]
+
+    def runs(self, sha256: str, runtime: str) -> bool:
+        """Whether the current release is this bundle in this runtime, and has proven itself."""
+        return any(
+            one.name == self.current and one.sha256 == sha256 and one.runtime == runtime and one.confirmed
+            for one in self.releases
+        )
+
+    def has(self, sha256: str, runtime: str) -> bool:
+        """Whether this bundle has been admitted in this runtime."""
+        return any(one.sha256 == sha256 and one.runtime == runtime for one in self.releases)
 
     def python(self) -> Python:
         """Return the Python that edge-ecg will run in: the first that can.
@@ -163,6 +185,7 @@ def parse_probe(text: str, here_s: float) -> Probe:
         service=one.get("service", ""),
         current=one["current"],
         runtimes=tuple(value for key, value in pairs if key == "runtime"),
+        releases=tuple(_release(value) for key, value in pairs if key == "release"),
     )
 
 
@@ -215,6 +238,11 @@ def _python(text: str) -> Python:
         _pair(number) if name == "glibc" else None,
         has_venv == "yes",
     )
+
+
+def _release(text: str) -> FoundRelease:
+    name, sha256, runtime, mark = text.split("|")
+    return FoundRelease(name, sha256, runtime, mark == "yes")
 
 
 def _pair(text: str) -> tuple[int, int]:

@@ -48,4 +48,10 @@ say current "${current##*/}"
 for folder in "$root"/runtimes/*/; do
     [ -e "$folder.complete" ] && say runtime "$(basename "$folder")"
 done
+for folder in "$root"/releases/[0-9]*/; do
+    [ -e "$folder/model.ecgb" ] || continue
+    sha=$(sed -n 's/^ *"sha256": "\([0-9a-f]*\)".*/\1/p' "$folder/release.json" 2>/dev/null | tail -n 1)
+    if [ -e "$folder/confirmed" ]; then mark=yes; else mark=no; fi
+    say release "$(basename "$folder")|$sha|$(basename "$(readlink "$folder/runtime")")|$mark"
+done
 exit 0
