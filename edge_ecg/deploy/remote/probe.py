@@ -260,8 +260,8 @@ def _no_32_bit(name: str) -> RemoteError:
         why="Neither LiteRT nor ONNX Runtime nor NumPy has wheels for 32-bit ARM. (A 64-bit kernel "
         "with 32-bit programs, as the 32-bit Raspberry Pi OS has on a Pi 4, counts as 32-bit.)",
         remedy="Write the card anew with Raspberry Pi OS (64-bit): Zero 2 W, 3, 4 and 5 run it. Who must "
-        "stay on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's python3-numpy "
-        "(docs/raspberry-pi.md).",
+        "stay on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's "
+        "python3-numpy (docs/raspberry-pi.md).",
     )
 
 
