@@ -180,6 +180,13 @@ def read_json(path: Path, *, max_bytes: int = 4 * 1024 * 1024) -> Any:
         return None
 
 
+def nearest_folder(path: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    while not path.is_dir() and path != path.parent:
+        path = path.parent
+    return path
+
+
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
     """Turn an OSError in the block into a DataError that says what could not be done."""

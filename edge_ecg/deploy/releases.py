@@ -13,25 +13,24 @@ same command again finishes what was begun:
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import time
 from typing import Any
 
-from ..errors import DataError, GateError
+from ..bundle import read_bundle
+from ..errors import BundleError, DataError, GateError
 from .creating import bundle_file, runtime_target, write_release
-from .disk import Disk, disk_errors, read_json
+from .disk import Disk, disk_errors
 from .journal import Journal, iso_time
 from .layout import Home
 from .lock import HomeLock
 from .pruning import needed_releases, remove_folder, sweep, unused_runtimes
 from .release import CONFIRMED_NAME, Release, release_name
+from .remembered import remember
 from .shelf import Shelf, is_whole
 from .trial import Bad, Trial, read_fallbacks, read_trial, write_bad, write_trial
-
-_RUNTIME_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 class Releases(Shelf):
@@ -70,7 +69,7 @@ class Releases(Shelf):
         runtime_id: str,
         admitted: Mapping[str, Any],
         *,
-        signed_by: str | None = None,
+        sha256: str | None = None,
     ) -> Release:
         """Put a bundle among the releases; nothing is switched.
 
@@ -82,8 +81,8 @@ class Releases(Shelf):
             The runtime that will run it: a name below ``runtimes``, or an absolute path.
         admitted:
             What was found out about it, for ``release.json``.
-        signed_by:
-            Whose signature it bears.
+        sha256:
+            What the file's SHA-256 was when all that was found out.
 
         Returns
         -------
@@ -99,6 +98,11 @@ class Releases(Shelf):
         """
         data, bundle = bundle_file(bundle_path)
         digest = hashlib.sha256(data).hexdigest()
+        if sha256 not in (None, digest):
+            raise BundleError(
+                f"{bundle_path} is not the file any more that was checked.", remedy="Try again."
+            )
+        signed_by = ", ".join(str(key) for key in bundle.trusted_by or bundle.signers) or None
         with self._changing("create a release"):
             target = runtime_target(self.home, runtime_id)
             for release in self.all():
@@ -136,14 +140,15 @@ class Releases(Shelf):
 
         Raises
         ------
-        UsageError, DataError, GateError
-            When there is no such release; when it is damaged or the disk refuses; when it was taken back
-            before.
+        UsageError, DataError, BundleError, GateError
+            When there is no such release; when it is damaged or the disk refuses; when its signer is not
+            trusted here any more; when it was taken back before.
 
         """
         wanted = self.get(release if isinstance(release, str) else release.name)
         with self._changing("switch to a release"):
             wanted.check()
+            read_bundle(wanted.bundle)  # is its signer still trusted?
             current = self.current()
             if current is not None and current.name == wanted.name:
                 if watch_s is None:
@@ -317,18 +322,11 @@ class Releases(Shelf):
         trial = self.trial()
         if trial is None and release.confirmed:
             return
-        self._raise_highest(release)
+        remember(self.home, release, self.disk)
         self.disk.replace_file(release.path / CONFIRMED_NAME, f"{iso_time(self.clock())}\n".encode())
         self.disk.delete(self.home.trial)
         self.disk.delete(self.home.starts)
         self._note("confirmed", release)
-
-    def _raise_highest(self, release: Release) -> None:
-        known = read_json(self.home.highest)
-        highest = known if isinstance(known, dict) else {}
-        name = release.model.rpartition("@")[0]
-        highest[name] = {"version": release.version, "release": release.name}
-        self.disk.replace_json(self.home.highest, highest)
 
     def _go_back(self, back: Release) -> None:
         try:
