@@ -67,7 +67,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--runtime", metavar="WHEEL", help="another edge-ecg than the one that runs here")
     add_fleet(parser)
-    parser.add_argument("--stages", default=DEFAULT, help=f"hosts done after each stage (default: {DEFAULT})".replace("%", "%%"))
+    parser.add_argument(
+        "--stages",
+        default=DEFAULT,
+        help=f"hosts done after each stage (default: {DEFAULT})".replace("%", "%%"),
+    )
     parser.add_argument(
         "--max-failures", type=int, default=0, metavar="N", help="so many may fail before it halts (0)"
     )
@@ -102,7 +106,7 @@ def _flash_one(args: argparse.Namespace, flash: Flash, host: str) -> int:
             done = flash.run(remote, talk)
     except KeyboardInterrupt:
         print(
-            f"\nBroken off. {host} runs the old model or the new one, never none (`edge-ecg status {host}`).\n"
+            f"\nBroken off. {host} runs the old model or the new one, never none: `edge-ecg status {host}`.\n"
             "The same command again goes on from here.",
             file=sys.stderr,
         )

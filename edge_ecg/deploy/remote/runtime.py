@@ -145,9 +145,7 @@ def install_runtime(
             progress("wheels", done, total)
 
         upload(remote, path, there, advance, mode="644")
-    tell(
-        "installing " + ("from what was sent" if wheelhouse else "from PyPI") + ", this takes minutes on a Pi"
-    )
+    tell("installing from " + ("PyPI" if wheelhouse is None else "what was sent"))
     script = _script(
         [f"{path}" for path in runtime.requirements],
         root=found.root,
