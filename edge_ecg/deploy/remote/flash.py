@@ -6,12 +6,14 @@ runs the old model or the new one, and the same call again finishes what was beg
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from pathlib import Path
 from typing import Any
 
 from ...bundle import TrustedKeys, read_bundle
 from ...errors import BundleError, EdgeEcgError, GateError, RemoteError
+from ..start_script import start_script
 from .device_side import DeviceSide
 from .flash_options import Flashed, FlashOptions, Listener
 from .logs import last_lines
@@ -27,6 +29,8 @@ _CALL_LIMIT_S = 120.0
 # What the service may take to start, to be started again three times, and to go back.
 _PATIENCE_S = 150.0
 _MARGIN_BYTES = 32 << 20
+# The current one, the one before, and one more.
+_KEPT_RELEASES = 3
 
 
 class Flash:
@@ -64,7 +68,7 @@ class Flash:
 
         """
         found = probe(remote)
-        runtime = make_runtime(found, self._wheel, self.options.engine)
+        runtime = make_runtime(found.python(), found.machine, self._wheel, self.options.engine)
         self._look(remote, found, runtime, listener)
         if self.options.dry_run:
             return self._dry(found, runtime, listener)
@@ -117,9 +121,10 @@ class Flash:
     def _admit(
         self, remote: Remote, found: Probe, runtime: Runtime, device: DeviceSide, listener: Listener
     ) -> dict[str, Any]:
-        device.call("device", "init", timeout_s=_CALL_LIMIT_S)
+        if found.start_script != hashlib.sha256(start_script()).hexdigest() or self.options.runtime_wheel:
+            device.call("device", "init", timeout_s=_CALL_LIMIT_S)
         path = f"{found.root}/incoming/{self.sha256}.ecgb"
-        words = ["device", "admit", path, *self._admit_options()]
+        words = ["device", "admit", path, "--runtime", runtime.id, *self._admit_options()]
         if found.has(self.sha256, runtime.id):
             try:
                 listener.step("admit", "admitted before; checked again")
@@ -176,7 +181,9 @@ class Flash:
         except GateError as error:
             raise self._with_log(remote, found, error) from None
         self._service(remote, found, listener)
-        self._prune(device, listener)
+        # A call costs a Zero 2 W seconds: not made where there cannot be anything to tidy away.
+        if len(found.releases) >= _KEPT_RELEASES or len(set(found.runtimes) - {runtime.id}) > 1:
+            self._prune(device, listener)
         return self._result(name, previous, runtime, changed=name != found.current, watched=watched)
 
     def _watch(self, device: DeviceSide, name: str, listener: Listener) -> None:

@@ -55,7 +55,7 @@ class Probe:
 
     ``machine`` is the kernel's (``uname -m``); ``root`` the folder of edge-ecg (:mod:`..layout`), there or
     not; ``skew_s`` how much later it is there than here; ``current`` the name of the current release, empty
-    without one; ``runtimes`` the complete ones.
+    without one; ``start_script`` the SHA-256 of ``bin/edge-ecg-start``; ``runtimes`` the complete ones.
     """
 
     machine: str
@@ -73,6 +73,7 @@ class Probe:
     systemd: bool
     service: str
     current: str
+    start_script: str
     runtimes: tuple[str, ...]
     releases: tuple[FoundRelease, ...]
 
@@ -184,6 +185,7 @@ def parse_probe(text: str, here_s: float) -> Probe:
         systemd=one["systemd"] == "yes",
         service=one.get("service", ""),
         current=one["current"],
+        start_script=one["start_script"],
         runtimes=tuple(value for key, value in pairs if key == "runtime"),
         releases=tuple(_release(value) for key, value in pairs if key == "release"),
     )

@@ -73,19 +73,11 @@ def own_wheel(folder: Path, given: str | None = None) -> Path:
     return path
 
 
-def make_runtime(found: Probe, wheel: Path, engine: str = "litert") -> Runtime:
-    """Say what a device needs to run a wheel of edge-ecg with these engines.
-
-    Raises
-    ------
-    RemoteError
-        When no Python of the device will do.
-
-    """
-    python = found.python()
+def make_runtime(python: Python, machine: str, wheel: Path, engine: str = "litert") -> Runtime:
+    """Return what a Python on a machine needs to run a wheel of edge-ecg with these engines."""
     requirements = tuple(pins(engine))
     version = wheel.name.split("-")[1].replace("!", "_")
-    content = "\n".join([sha256_of(wheel), python.tag, found.machine, *requirements])
+    content = "\n".join([sha256_of(wheel), python.tag, machine, *requirements])
     digest = hashlib.sha256(content.encode()).hexdigest()
     return Runtime(f"{version}-{python.tag}-{digest[:12]}", wheel, requirements, python)
 
