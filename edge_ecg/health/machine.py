@@ -37,18 +37,24 @@ def clock(host: Host) -> Check:
             f"The clock says {now:%Y-%m-%d}: decisions and recordings would carry a wrong time.",
             "sudo timedatectl set-ntp true; without a network: sudo date -s 'YYYY-MM-DD HH:MM:SS'",
         )
-    if host.exists("run/systemd/timesync/synchronized"):
+    synchronised = clock_synchronised(host)
+    if synchronised:
         return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, set by the network.")
-    answer = host.command(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    if answer is not None and answer.strip() == "yes":
-        return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, set by the network.")
-    if answer is not None and answer.strip() == "no":
+    if synchronised is False:
         return warn(
             "clock",
             f"{now:%Y-%m-%d %H:%M} UTC, but not set by the network: it may jump during a recording.",
             "sudo timedatectl set-ntp true",
         )
     return unknown("clock", f"{now:%Y-%m-%d %H:%M} UTC; whether the network sets it nobody tells.")
+
+
+def clock_synchronised(host: Host) -> bool | None:
+    """Whether the network sets the clock; None when nobody tells."""
+    if host.exists("run/systemd/timesync/synchronized"):
+        return True
+    answer = host.command(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    return {"yes": True, "no": False}.get((answer or "").strip())
 
 
 def disk(host: Host) -> Check:
