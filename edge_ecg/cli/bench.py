@@ -80,6 +80,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="also in real time, one decision a second, so long an engine (60)",
     )
+    parser.add_argument(
+        "--starts",
+        type=_count,
+        default=_PLAN.starts,
+        metavar="N",
+        help="fresh processes an engine (%(default)s)",
+    )
     add_ssh(parser)
     parser.epilog = "What each figure means, and how to measure honestly: docs/bench.md."
 
@@ -125,6 +132,7 @@ def _here(args: argparse.Namespace, model: str | None) -> Report:
         budget_s=None if args.windows else args.seconds,
         hops=args.hops,
         duty_s=args.duty,
+        starts=args.starts,
         raw=args.save is not None,
     )
     path = str(Home.default().current / BUNDLE_NAME) if model == CURRENT else model
@@ -154,6 +162,7 @@ def _here_and_there(args: argparse.Namespace) -> tuple[Report, Report]:
 
 def _arguments(args: argparse.Namespace) -> list[str]:
     words = ["--engine", args.engine, "--warm-up", str(args.warm_up), "--hops", str(args.hops)]
+    words += ["--starts", str(args.starts)]
     words += ["--windows", str(args.windows)] if args.windows else ["--seconds", f"{args.seconds:g}"]
     words += ["--duty", f"{args.duty:g}"] if args.duty else []
     return words

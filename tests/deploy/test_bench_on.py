@@ -21,7 +21,7 @@ from .device import Device
 
 pytestmark = pytest.mark.usefixtures("clean_env")
 
-SHORT = ("--windows", "6", "--warm-up", "1", "--hops", "2", "--engine", "litert-int8")
+SHORT = ("--windows", "6", "--warm-up", "1", "--hops", "2", "--starts", "1", "--engine", "litert-int8")
 
 
 def bench(device: Device, *words: str) -> list[str]:
