@@ -48,7 +48,7 @@ VERBS: dict[str, Verb] = {
     "export": Verb("edge_ecg.cli.export", "a trained run to a bundle, through the gate", "train"),
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
     "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
-    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle, here or on a device"),
     "flash": Verb("edge_ecg.cli.flash", "put a bundle on a device over SSH; it proves itself there first"),
     "rollback": Verb("edge_ecg.cli.rollback", "go back to the model that a device ran before"),
     "status": Verb("edge_ecg.cli.status", "what a device runs, and how well; without HOST this machine"),

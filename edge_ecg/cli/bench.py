@@ -87,6 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="fresh processes an engine (%(default)s)",
     )
+    parser.add_argument("--raw", action="store_true", help="with --json: every timed window too")
     add_ssh(parser)
     parser.epilog = "What each figure means, and how to measure honestly: docs/bench.md."
 
@@ -133,7 +134,7 @@ def _here(args: argparse.Namespace, model: str | None) -> Report:
         hops=args.hops,
         duty_s=args.duty,
         starts=args.starts,
-        raw=args.save is not None,
+        raw=args.raw or args.save is not None,
     )
     path = str(Home.default().current / BUNDLE_NAME) if model == CURRENT else model
     report = measure(open_bundle(path), path, plan, step=_step)
@@ -165,15 +166,16 @@ def _arguments(args: argparse.Namespace) -> list[str]:
     words += ["--starts", str(args.starts)]
     words += ["--windows", str(args.windows)] if args.windows else ["--seconds", f"{args.seconds:g}"]
     words += ["--duty", f"{args.duty:g}"] if args.duty else []
+    words += ["--raw"] if args.raw or args.save is not None else []
     return words
 
 
 def _saved(args: argparse.Namespace, report: Report) -> Report:
-    """Keep the report where that was asked for; what is printed has no single windows."""
+    """Keep the report where that was asked for; printed are single windows only with ``--raw``."""
     if args.save is not None:
         save_report(report, args.save)
         print(f"saved in {args.save}", file=sys.stderr)
-    for row in report["engines"]:
+    for row in [] if args.raw else report["engines"]:
         row.pop("samples_ms", None)
     return report
 
