@@ -97,7 +97,7 @@ class FleetRun:
             work(remote)
 
     def report(self, *, count: bool = True) -> None:
-        """Print a record a host (``--json``), or what each that failed said, and how many there are of what."""
+        """Print a record a host (``--json``), or what each that failed said and how they all ended."""
         for row, host in zip(self.rollout.rows, self._hosts, strict=True):
             if self._json:
                 print_record(_record(row, host))

@@ -6,7 +6,6 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 from dataclasses import dataclass, field

@@ -60,6 +60,7 @@ def disk(device: Device) -> Iterator[Disk]:
     subprocess.run(["umount", "-l", str(disk.root)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_refused_before_anything_is_sent(device: Device, disk: Disk, new_bundle: Path) -> None:
     filler = disk.fill(20 << 20)
     done = attempt(device, new_bundle)
@@ -73,7 +74,7 @@ def test_a_full_disk_is_refused_before_anything_is_sent(device: Device, disk: Di
     assert device.running() == "1.1.0"
 
 
-@pytest.mark.parametrize("step", ["runtime", "upload"])
+@pytest.mark.parametrize("step", [pytest.param("runtime", marks=pytest.mark.slow), "upload"])
 def test_a_disk_that_fills_meanwhile_leaves_the_old_model(
     device: Device, disk: Disk, new_bundle: Path, step: str
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_read_only_home(device: Device, disk: Disk, new_bundle: Path) -> None:
     assert attempt(device, new_bundle).error is None
 
 
+@pytest.mark.slow
 def test_a_disk_that_turns_read_only_meanwhile(device: Device, disk: Disk, new_bundle: Path) -> None:
     done = attempt(
         device, new_bundle, on_step=lambda name: disk.read_only(True) if name == "upload" else None

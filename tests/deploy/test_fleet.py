@@ -99,6 +99,7 @@ def test_twenty_at_once_one_fails_the_others_are_done(
         assert one.running() == ("1.0.0" if number == 12 else "1.1.0")
 
 
+@pytest.mark.slow
 def test_what_a_halted_rollout_did_is_taken_back_when_asked(
     make_device: MakeDevice,
     flashed: Device,
