@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..deploy.remote.logs import read_log
+from ..deploy.remote.logs import check_since, read_log
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE
 from .remote_args import add_ssh, ssh_options
@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print it and return the exit code."""
+    check_since(args.since)
     with Remote(args.host, ssh_options(args)) as remote:
         for line in read_log(remote, lines=args.lines, since=args.since, follow=args.follow):
             if args.json:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -119,10 +119,19 @@ MakeDevice = Callable[..., Device]
 
 @pytest.fixture(scope="session")
 def make_device(base: Path, user: User, client: Client, seed: Path) -> Iterator[MakeDevice]:
-    """``make_device(like=None, seeded=True, lines=())``: a device; ``like``: a copy of that one's home."""
+    """``make_device(like=None, seeded=True, env={}, trusting=False)``: a device.
+
+    ``like``: with a copy of that one's home; ``trusting``: with a folder for trusted keys of its own.
+    """
     made: list[Device] = []
 
-    def make(like: Device | None = None, *, seeded: bool = True, lines: tuple[str, ...] = ()) -> Device:
+    def make(
+        like: Device | None = None,
+        *,
+        seeded: bool = True,
+        env: Mapping[str, str] | None = None,
+        trusting: bool = False,
+    ) -> Device:
         number = len(made)
         folder = base / f"d{number}"
         folder.mkdir()
@@ -137,8 +146,18 @@ def make_device(base: Path, user: User, client: Client, seed: Path) -> Iterator[
             subprocess.run(["chown", "-hR", user.name, str(root)], check=True)
         plan = folder / "kill"
         keys = base / "no-keys"
-        env = f"SetEnv EDGE_ECG_HOME={root} EDGE_ECG_KILL_AT={plan} EDGE_ECG_TRUSTED_KEYS={keys}"
-        sshd = Sshd(folder / "sshd", user, [env, *lines]).start(client.public)
+        if trusting:
+            keys = folder / "keys"
+            keys.mkdir()
+            user.own(keys)
+        known = {
+            "EDGE_ECG_HOME": root,
+            "EDGE_ECG_KILL_AT": plan,
+            "EDGE_ECG_TRUSTED_KEYS": keys,
+            **(env or {}),
+        }
+        line = "SetEnv " + " ".join(f"{name}={value}" for name, value in known.items())
+        sshd = Sshd(folder / "sshd", user, [line]).start(client.public)
         name = client.add(f"device{number}", sshd)
         made.append(Device(name, Home(root), sshd, client, plan))
         return made[-1]

@@ -6,7 +6,6 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 from dataclasses import dataclass, field
@@ -136,8 +135,9 @@ class Sshd:
 
     def stop(self) -> None:
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
             self.process.wait()
+            self.process = None
 
 
 @dataclass

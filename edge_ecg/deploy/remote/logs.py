@@ -62,8 +62,7 @@ def read_log(
         When there is no log, it may not be read, or the connection is lost.
 
     """
-    if since and _SINCE.fullmatch(since) is None:
-        raise UsageError(f"{since!r} is no moment.", remedy="For instance --since -1h, or --since 09:30.")
+    check_since(since)
     folder = shlex.quote(root) if root is not None else '"${EDGE_ECG_HOME:-$HOME/.local/share/edge-ecg}"'
     head = f"root={folder}\nlines={lines:d}\nsince={shlex.quote(since)}\nfollow={'yes' if follow else 'no'}\n"
     with remote.stream(head + _SCRIPT) as stream:
@@ -83,6 +82,12 @@ def read_log(
         )
     if done.returncode:
         raise RemoteError(f"The log on {remote.host} cannot be read.", why=done.words)
+
+
+def check_since(since: str) -> None:
+    """Refuse what ``journalctl --since`` cannot take; raises UsageError."""
+    if since and _SINCE.fullmatch(since) is None:
+        raise UsageError(f"{since!r} is no moment.", remedy="For instance --since -1h, or --since 09:30.")
 
 
 def last_lines(remote: Remote, root: str, lines: int = 8) -> list[str]:

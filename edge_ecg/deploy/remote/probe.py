@@ -78,8 +78,8 @@ class Probe:
     releases: tuple[FoundRelease, ...]
 
     def runs(self, sha256: str, runtime: str) -> bool:
-        """Whether the current release is this bundle in this runtime, and has proven itself."""
-        return any(
+        """Whether the current release is this bundle in this runtime, whole, and has proven itself."""
+        return runtime in self.runtimes and any(
             one.name == self.current and one.sha256 == sha256 and one.runtime == runtime and one.confirmed
             for one in self.releases
         )
