@@ -14,7 +14,8 @@ from pathlib import Path
 from ..sources.address import SERIAL, Address, parse_address
 
 # Numbers of the kernel's list of devices (Documentation/admin-guide/devices.txt) rather than names: systemd
-# looks a name up when the unit starts, and the driver of an adapter that is plugged in later is not loaded then.
+# looks a name up when the unit starts, and the driver of an adapter that is plugged in later is not loaded
+# then.
 _USB_SERIAL = ("char-188 rw", "char-166 rw")  # ttyUSB, ttyACM
 _RFCOMM = ("char-216 rw",)
 # Drivers that are built into the kernel of a Pi.
@@ -141,9 +142,7 @@ def _file(address: Address, _resolve: Callable[[str], str]) -> Access:
 
 def _simulated(address: Address, _resolve: Callable[[str], str]) -> Access:
     played = address.options.get("from", "").removeprefix("file:").partition("?")[0]
-    return Access(
-        "a simulated device", reads=(Path(played).parent,) if Path(played).is_absolute() else ()
-    )
+    return Access("a simulated device", reads=(Path(played).parent,) if Path(played).is_absolute() else ())
 
 
 _BY_SCHEME: dict[str, Callable[[Address, Callable[[str], str]], Access]] = {

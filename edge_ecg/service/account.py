@@ -1,7 +1,7 @@
 """Whose service it is: the user who owns the folder of edge-ecg, and how root writes there as that user.
 
-Root follows no link that somebody else has laid: whatever is written into a user's folder is written with that
-user's rights.
+Root follows no link that somebody else has laid: whatever is written into a user's folder is written with
+that user's rights.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def find_account(name: str | None, environment: Mapping[str, str] = os.environ) 
 
 
 def home_of(account: Account, environment: Mapping[str, str] = os.environ) -> Home:
-    """Return the folder of edge-ecg of a user: what ``EDGE_ECG_HOME`` names, else the usual one in its home."""
+    """Return a user's folder of edge-ecg: what ``EDGE_ECG_HOME`` names, else the usual one in its home."""
     chosen = {ENV_HOME: environment[ENV_HOME]} if environment.get(ENV_HOME) else {}
     return Home.default({**chosen, "HOME": str(account.folder)})
 

@@ -135,7 +135,7 @@ def _placed(problems: Iterable[Problem], lines: Mapping[tuple[str, ...], int]) -
 
 
 def _unreadable(error: Exception) -> Problem:
-    """tomllib ends its message with the place: `(at line 3, column 5)`."""
+    """Take the place from the end of tomllib's message: `(at line 3, column 5)`."""
     text, _, place = str(error).partition(" (at line ")
     number = place.partition(",")[0]
     line = int(number) if number.isdecimal() else None

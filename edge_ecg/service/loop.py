@@ -111,7 +111,9 @@ class Loop:
         if watch_s is not None:
             self._watch = Watch(now_s, watch_s)
             self._log.notice(f"{name} is on trial for {watch_s:.0f} s.")
-        self._log.notice(f"Ready: {name} in {self._setting.engine.model.engine}; looking for {self._reader.place}.")
+        self._log.notice(
+            f"Ready: {name} in {self._setting.engine.model.engine}; looking for {self._reader.place}."
+        )
         self._report(now_s, self._pulse.reading, "")
         self._notifier.ready()
 

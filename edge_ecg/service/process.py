@@ -1,8 +1,8 @@
 """The process of the service: from its start to its end, and why it ends.
 
-It ends well (code 0) when it is told to, and when ``current`` leads to another release: systemd then starts that
-one. It ends badly when something inside fails; a release on trial is taken back before that. A device that is
-not there ends nothing.
+It ends well (code 0) when it is told to, and when ``current`` leads to another release: systemd then starts
+that one. It ends badly when something inside fails; a release on trial is taken back before that. A device that
+is not there ends nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from typing import TextIO
 
 from ..deploy.layout import ENV_RELEASE, Home
@@ -22,8 +23,8 @@ from ..deploy.releases import Releases
 from ..errors import EXIT_BUG, BundleError, EdgeEcgError, GateError
 from ..pipeline import utc_now
 from .config import load_config
-from .loop import Loop, Setting
 from .log import Log, in_journal
+from .loop import Loop, Setting
 from .notify import Notifier
 from .reader import World
 from .schema import ServiceConfig
@@ -45,6 +46,7 @@ def run_service(
     home: Home,
     environment: MutableMapping[str, str] = os.environ,
     *,
+    json_records: bool = False,
     stdout: TextIO = sys.stdout,
     stderr: TextIO = sys.stderr,
     wait: Callable[[float], int | None] = wait_for_signal,
@@ -52,6 +54,7 @@ def run_service(
     """Run the service until it is told to end, and return the exit code.
 
     Its configuration is ``home.config``; where there is none, what each key says by default.
+    ``json_records`` sends every record to ``stdout``, whatever the configuration says.
     """
     os.umask(0o077)  # all that it writes says something about a person
     faulthandler.enable(stderr)  # a watchdog's SIGABRT then tells where each thread hung
@@ -62,14 +65,14 @@ def run_service(
     standing = Standing(releases, environment.get(ENV_RELEASE) or _current_name(releases), log)
     config: ServiceConfig | None = None
     try:
-        config = read_config(home)
+        config = read_config(home, json_records)
         log.level = config.service.log_level
         engine = _load(home, standing.release, config, notifier, log)
     except Exception as error:  # whatever it is: a release on trial that cannot start is no release
         return _failed_to_start(error, config, standing, notifier, log)
 
     def read_again() -> Setting:
-        config = read_config(home)
+        config = read_config(home, json_records)
         return Setting(config, _load(home, standing.release, config, notifier, log))
 
     world = World(clock=time.monotonic, wall_clock=utc_now, stdout=stdout)
@@ -80,9 +83,12 @@ def run_service(
         notifier.close()
 
 
-def read_config(home: Home) -> ServiceConfig:
+def read_config(home: Home, json_records: bool = False) -> ServiceConfig:
     """Return the configuration of a home, the defaults where there is none; raises as ``load_config``."""
-    return load_config(home.config) if home.config.exists() else ServiceConfig()
+    config = load_config(home.config) if home.config.exists() else ServiceConfig()
+    if not json_records:
+        return config
+    return replace(config, output=replace(config.output, journal="records"))
 
 
 def _load(home: Home, release: str, config: ServiceConfig, notifier: Notifier, log: Log) -> Engine:

@@ -3,8 +3,8 @@
 The watchdog is fed only
 
     while samples flow      the last block went through the pipeline within ``FLOW_S``
-    while a device is       nothing is connected, and the loop that looks for it made a turn within ``SEARCH_S``:
-    looked for              a sensor that is not worn for a night is no fault of the service
+    while a device is       nothing is connected, and the loop that looks for it made a turn within
+    looked for              ``SEARCH_S``: a sensor that is not worn for a night is no fault of the service
     when all is read        a recording (``file:``, ``sim:``) is over; nothing more will come
 
 It is not fed when a reader that claims to be connected gives no samples, when the pipeline hangs, or when the
@@ -23,8 +23,8 @@ FLOW_S = 10.0
 """The slowest device sends a packet in a second; one that is silent for 3 s counts as lost by itself."""
 
 SEARCH_S = 150.0
-"""A turn: at most 30 s of waiting (:class:`edge_ecg.sources.reconnect.BackOff`), then one try to connect, which
-for a radio that scans takes up to a minute and a half."""
+"""A turn: at most 30 s of waiting (:class:`edge_ecg.sources.reconnect.BackOff`), then one try to connect,
+which for a radio that scans takes up to a minute and a half."""
 
 
 class Stage(StrEnum):
@@ -83,7 +83,9 @@ class Reading:
         """Return why the watchdog is not to be fed; empty when it is."""
         silent_s = now_s - self.sign_s
         if self.stage is Stage.STREAMING and silent_s > FLOW_S:
-            return f"no sample went through the pipeline for {silent_s:.0f} s, though {self.device} is connected"
+            return (
+                f"no sample went through the pipeline for {silent_s:.0f} s, though {self.device} is connected"
+            )
         if self.stage is Stage.LOOKING and silent_s > SEARCH_S:
             return f"the search for the device has not moved for {silent_s:.0f} s"
         return ""
@@ -99,7 +101,7 @@ class Pulse:
 
     @property
     def reading(self) -> Reading:
-        """This moment."""
+        """How it is at this moment."""
         with self._lock:
             return self._reading
 
@@ -107,9 +109,7 @@ class Pulse:
         """There is no device (any more)."""
         with self._lock:
             lost_s = now_s if self._reading.lost_s is None else self._reading.lost_s
-            self._reading = replace(
-                self._reading, stage=Stage.LOOKING, why=why, lost_s=lost_s, sign_s=now_s
-            )
+            self._reading = replace(self._reading, stage=Stage.LOOKING, why=why, lost_s=lost_s, sign_s=now_s)
 
     def turned(self, now_s: float, turns: int) -> None:
         """The loop that looks for a device has counted so many turns."""

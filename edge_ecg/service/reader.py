@@ -1,7 +1,7 @@
 """The thread that reads and decides: it opens the device, again and again, and never gives up on it.
 
-    open -> session -> records -> sinks          a device that is lost is waited for by the source itself
-      '------- back off <--- lost -----'         (docs/acquisition.md); what was never there, by this loop
+open -> session -> records -> sinks          a device that is lost is waited for by the source itself
+  '------- back off <--- lost -----'         (docs/acquisition.md); what was never there, by this loop
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .recordings import Recordings
 from .schema import ServiceConfig
 
 REOPEN_S = 300.0
-"""A device that was lost for so long may be another one when it comes: it is opened anew, in a new session."""
+"""A device that was lost for so long may be another one when it comes: that is a new session."""
 
 _MB = 1_000_000
 _ENDLESS_SCHEMES = frozenset({"serial", "socket", "rfc2217", "bt", "ble", "lsl"})
@@ -173,12 +173,10 @@ class Reader:
     def _opened(self) -> Iterator[Source]:
         port = self._config.source.port or self._world.only_port()
         try:
-            source = self._world.open_source(
-                port, device=self._config.source.device, clock=self._world.clock
-            )
+            source = self._world.open_source(port, device=self._config.source.device, clock=self._world.clock)
         except UsageError as error:
-            # An option that the device behind the port does not know, two LSL streams of one name: what is out
-            # there can change, and a restart does not change it.
+            # An option that the device behind the port does not know, two LSL streams of one name: what is
+            # out there can change, and a restart does not change it.
             raise DeviceError(error.what, why=error.why, remedy=error.remedy) from None
         try:
             with self._source_lock:
@@ -292,4 +290,3 @@ class _Tap:
         """Take one mark."""
         if self._recordings is not None:
             self._recordings.mark(at_s, text)
-

@@ -1,4 +1,4 @@
-"""Recordings of a service that runs for weeks: a new file now and then, a limit on all, room left on the disk.
+"""Recordings of a service that runs for weeks: a new file now and then, a limit on all, room on the disk.
 
 A recording never stops the decisions: when it cannot go on, it is told once and left away.
 """
@@ -81,7 +81,10 @@ class Recordings:
         if self._stopped:
             return
         try:
-            if self._recorder is not None and block.start_s - self._begin_s >= 60 * self._section.rotate_minutes:
+            if (
+                self._recorder is not None
+                and block.start_s - self._begin_s >= 60 * self._section.rotate_minutes
+            ):
                 self.close()
             if self._recorder is None:
                 self._recorder = self._begin(block.start_s)
@@ -141,9 +144,7 @@ class Recordings:
 
     def _files(self) -> list[Path]:
         """The finished and present recordings, the oldest first: their names are their dates."""
-        return sorted(
-            path for path in self._folder.glob(PATTERN) if not path.name.endswith(_MARKS_SUFFIX)
-        )
+        return sorted(path for path in self._folder.glob(PATTERN) if not path.name.endswith(_MARKS_SUFFIX))
 
     def _total_bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.glob(PATTERN))

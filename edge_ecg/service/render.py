@@ -1,4 +1,4 @@
-"""The configuration as text: the commented file, the effective values, the reference for the documentation."""
+"""The configuration as text: the commented file, the effective values, the reference for docs/service.md."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Every key of the configuration: its section, kind, default and meaning. All else is made from this table:
-the checker, the file that ``config init`` writes, and the reference in docs/service.md.
+"""Every key of the configuration: its section, kind, default and meaning.
+
+All else is made from this table: the checker, the file that ``config init`` writes, and the reference in docs/service.md.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class SourceSection:
 
     port: str | None = _key(
         ADDRESS,
-        "The sensor. A port, or bt:ADDRESS, ble:NAME, lsl:NAME, socket://HOST:PORT; sim: and file:/PATH to try "
-        "it without one.",
+        "The sensor. A port, or bt:ADDRESS, ble:NAME, lsl:NAME, socket://HOST:PORT; sim: and file:/PATH to "
+        "try it without one.",
         unset="the one device that is plugged in",
         example="/dev/ttyUSB0",
         in_unit=True,
@@ -88,8 +89,8 @@ class ModelSection:
 
     bundle: str | None = _key(
         PATH,
-        "A bundle to use instead of the release's. For trying out: `flash` and `rollback` then change nothing "
-        "but the runtime.",
+        "A bundle to use instead of the release's. For trying out: `flash` and `rollback` then change "
+        "nothing but the runtime.",
         unset="the model of the release that `edge-ecg flash` made current",
         example="/home/ann/other.ecgb",
         in_unit=True,
@@ -129,7 +130,9 @@ class RecordSection:
         number(1, 1440, "minutes"), "A new file after so many minutes of signal.", default=60.0
     )
     limit_mb: int = _key(
-        whole(1, 1_000_000, "MB"), "All recordings in the folder together hold no more than this.", default=1000
+        whole(1, 1_000_000, "MB"),
+        "All recordings in the folder together hold no more than this.",
+        default=1000,
     )
     when_full: str = _key(
         one_of("stop", "oldest"),
@@ -149,8 +152,8 @@ class OutputSection:
 
     journal: str = _key(
         one_of("events", "changes", "decisions", "records"),
-        "What the log gets. events: what happens to the device and the service. changes: also a decision when "
-        "it is another one than before, and once a minute. decisions: also every decision. records: every "
+        "What the log gets. events: what happens to the device and the service. changes: also a decision "
+        "when it is another one than before, and once a minute. decisions: also every decision. records: every "
         "record as a line of JSON. The ECG itself never.",
         default="changes",
     )

@@ -1,4 +1,4 @@
-"""How the release that runs stands: whether it still counts, whether it is on trial, and what follows of it."""
+"""How the release that runs stands: whether it still counts, whether it is on trial, and what follows."""
 
 from __future__ import annotations
 

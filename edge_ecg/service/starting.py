@@ -1,4 +1,4 @@
-"""What stands between the start of the process and READY: the model of the release, and proof that it works."""
+"""What stands between the start of the process and READY: the release's model, and proof that it works."""
 
 from __future__ import annotations
 

@@ -82,8 +82,8 @@ def _about(access: Access) -> Iterator[str]:
     if access.after:
         yield f"Wants={' '.join(access.after)}"
         yield f"After={' '.join(access.after)}"
-    yield "# It never gives up: after three failed starts of a new release edge-ecg-start goes back to the one"
-    yield "# before, and a unit that has given up would need somebody with root to be told of that."
+    yield "# It never gives up: after three failed starts of a new release edge-ecg-start goes back to the"
+    yield "# one before, and a unit that has given up would need somebody with root to be told of that."
     yield "StartLimitIntervalSec=0"
 
 

@@ -12,7 +12,7 @@ from ..errors import EdgeEcgError
 
 Value = str | int | float
 Check = Callable[[object], Value]
-"""Takes what TOML gave and returns what is meant by it; ValueError, with a sentence, where it makes no sense."""
+"""Takes what TOML gave and returns what is meant; ValueError, with a sentence, where that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True)
