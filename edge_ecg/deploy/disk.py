@@ -131,7 +131,7 @@ class Disk:
 
     def replace_json(self, path: Path, value: Any) -> None:
         """Write a JSON file in one step, for good."""
-        self.replace_file(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        self.replace_file(path, json_bytes(value))
 
     def replace_link(self, path: Path, target: str) -> None:
         """Point a link elsewhere in one step, for good."""
@@ -151,6 +151,11 @@ class Disk:
         if os.path.lexists(path):
             self.remove(path)
             self.sync_folder(path.parent)
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a JSON value as the text of a file."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_json(path: Path, *, max_bytes: int = 4 * 1024 * 1024) -> Any:

@@ -1,12 +1,14 @@
 """``state/journal.jsonl``: what was done to this device, one JSON object a line, never rewritten in place.
 
 Steps of a deployment: ``uploaded``, ``admitted`` or ``refused``, ``switched``, then ``confirmed`` or
-``reverted``. The journal tells people and other programs what happened; what holds is what the links and files say.
+``reverted``. The journal tells people and other programs what happened; what holds is what the links and
+files say.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -64,7 +66,7 @@ class Journal:
 
     """
 
-    def __init__(self, home: Home, clock: Callable[[], float], disk: Disk | None = None) -> None:
+    def __init__(self, home: Home, clock: Callable[[], float] = time.time, disk: Disk | None = None) -> None:
         self._path = home.journal
         self._clock = clock
         self._disk = disk or Disk()
@@ -164,10 +166,10 @@ def _entry(line: bytes) -> Entry | None:
         return None
     if not isinstance(value, dict):
         return None
-    time, deployment, step = (value.pop(name, None) for name in ("time", "deployment", "step"))
+    moment, deployment, step = (value.pop(name, None) for name in ("time", "deployment", "step"))
     release, sha256 = value.pop("release", None), value.pop("sha256", None)
-    if not (isinstance(time, str) and isinstance(deployment, str) and isinstance(step, str)):
+    if not (isinstance(moment, str) and isinstance(deployment, str) and isinstance(step, str)):
         return None
     if not isinstance(release, str | None) or not isinstance(sha256, str | None):
         return None
-    return Entry(time, deployment, step, release, sha256, value)
+    return Entry(moment, deployment, step, release, sha256, value)

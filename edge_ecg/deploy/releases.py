@@ -13,34 +13,29 @@ same command again finishes what was begun:
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from time import time
 from typing import Any
 
-from ..bundle import read_bundle
-from ..bundle.reader import MAX_BYTES
-from ..errors import BundleError, DataError, GateError, UsageError
+from ..errors import DataError, GateError
+from .creating import bundle_file, runtime_target, write_release
 from .disk import Disk, disk_errors, read_json
 from .journal import Journal, iso_time
-from .layout import BUNDLE_NAME, COMPLETE_NAME, RELEASE_NAME, RUNTIME_NAME, Home
+from .layout import Home
 from .lock import HomeLock
-from .release import CONFIRMED_NAME, Release, is_release_name, release_name
-from .trial import Bad, Trial, read_bad, read_fallbacks, read_trial, write_bad, write_trial
+from .pruning import needed_releases, remove_folder, sweep, unused_runtimes
+from .release import CONFIRMED_NAME, Release, release_name
+from .shelf import Shelf, is_whole
+from .trial import Bad, Trial, read_fallbacks, read_trial, write_bad, write_trial
 
-_NEW, _GONE = ".new-", ".gone-"
 _RUNTIME_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_UNFINISHED_RUNTIME_S = 24 * 3600.0
 
 
-class Releases:
-    """The releases of a home.
+class Releases(Shelf):
+    """The releases of a home, and every change to them.
 
     Parameters
     ----------
@@ -63,67 +58,11 @@ class Releases:
         disk: Disk | None = None,
         lock: HomeLock | None = None,
     ) -> None:
-        self.home = home
+        super().__init__(home)
         self.clock = clock
         self.disk = disk or Disk()
         self.lock = lock or HomeLock(home)
         self.journal = Journal(home, clock, self.disk)
-
-    # ------------------------------------------------------------------ what is there
-
-    def current(self) -> Release | None:
-        """Return the release that counts; None when there is none or the link leads nowhere."""
-        return self._linked(self.home.current)
-
-    def previous(self) -> Release | None:
-        """Return the release to fall back to; None when there is none or the link leads nowhere."""
-        return self._linked(self.home.previous)
-
-    def all(self) -> list[Release]:
-        """Return all releases, the oldest first; folders that are no release are passed over."""
-        try:
-            folders = list(self.home.releases.iterdir())
-        except OSError:
-            return []
-        found = (Release.read(folder) for folder in folders)
-        return sorted((one for one in found if one is not None), key=lambda one: (one.number, one.name))
-
-    def get(self, name: str) -> Release:
-        """Return the release of this name, of this number, or whose name ends like this (SHA12).
-
-        Raises
-        ------
-        UsageError
-            When there is none.
-
-        """
-        for release in reversed(self.all()):
-            if name in (release.name, str(release.number), release.model) or release.sha256 == name:
-                return release
-        raise UsageError(
-            f"There is no release {name!r} here.",
-            remedy=f"Here are: {', '.join(one.name for one in self.all()) or 'none'}.",
-        )
-
-    def trial(self) -> Trial | None:
-        """Return the trial that is in effect, by the name of the current release; None without one."""
-        trial, current = read_trial(self.home), self.current()
-        if trial is None or current is None or current.name not in (trial.release, trial.replaces):
-            return None
-        return replace(trial, release=current.name, replaces=None)
-
-    def bad(self) -> dict[str, Bad]:
-        """Return the releases that were taken back, by name."""
-        return read_bad(self.home)
-
-    def _linked(self, link: Path) -> Release | None:
-        try:
-            target = os.readlink(link)
-        except OSError:
-            return None
-        return Release.read(self.home.release(Path(target).name))
-
-    # ------------------------------------------------------------------ changes
 
     def create(
         self,
@@ -158,29 +97,20 @@ class Releases:
             When there is no such runtime, or it is not complete; when the folder cannot be written to.
 
         """
-        data = _read(bundle_path)
-        bundle = read_bundle(_Named(data, str(bundle_path)))
+        data, bundle = bundle_file(bundle_path)
         digest = hashlib.sha256(data).hexdigest()
         with self._changing("create a release"):
-            target = self._runtime(runtime_id)
+            target = runtime_target(self.home, runtime_id)
             for release in self.all():
-                if release.sha256 == digest and release.runtime == runtime_id and _is_whole(release):
+                if release.sha256 == digest and release.runtime == runtime_id and is_whole(release):
                     return release
-            number = self._next_number()
+            number = self.next_number()
             folder = self.home.release(release_name(number, bundle))
             release = Release(
                 folder, number, bundle.name_at_sha, bundle.manifest.version, iso_time(self.clock()), digest,
                 runtime_id, signed_by, admitted,
             )  # fmt: skip
-            half = self.home.releases / f"{_NEW}{folder.name}"
-            self.disk.make_folder(half)
-            self.disk.write(half / BUNDLE_NAME, data)
-            text = _json(release.to_json())
-            self.disk.write(half / RELEASE_NAME, text)
-            self.disk.link(half / RUNTIME_NAME, target)
-            self.disk.sync_folder(half)
-            self.disk.rename(half, folder)
-            self.disk.sync_folder(self.home.releases)
+            write_release(self.disk, release, data, target)
             self._note("admitted", release)
         return release
 
@@ -221,11 +151,12 @@ class Releases:
                 return self.trial()
             self._require_good(wanted, again=again)
             before = self.trial()
-            good = self._good(before.previous) if before else current
+            good = self.good(before.previous) if before else current
             if good is not None:
                 self.disk.replace_link(self.home.previous, _target(good))
             if watch_s is not None:
-                self.disk.delete(self.home.starts)
+                # The start script counts in place: that needs no room, however full the disk is.
+                self.disk.replace_file(self.home.starts, f"0 {wanted.name}\n".encode())
                 write_trial(
                     self.home,
                     Trial(
@@ -293,8 +224,8 @@ class Releases:
             if current is not None and release is not None and current.name != release:
                 return current
             back = self.previous()
-            if back is None or (current is not None and back.name == current.name) or not _is_whole(back):
-                back = self._older_good(current)
+            if back is None or (current is not None and back.name == current.name) or not is_whole(back):
+                back = self.older_good(current)
             if back is None:
                 raise DataError(
                     "There is no release to go back to; the current one still counts.",
@@ -335,24 +266,15 @@ class Releases:
 
         """
         with self._changing("remove old releases"):
-            releases, bad, trial = self.all(), self.bad(), read_trial(self.home)
-            needed = {one.name for one in (self.current(), self.previous()) if one is not None} | keep
-            if trial is not None:
-                needed |= {name for name in (trial.release, trial.previous, trial.replaces) if name}
-            others = [
-                one.name for one in reversed(releases) if one.name not in needed and one.name not in bad
-            ]
-            needed |= set(others[:spare])
-            removed = []
-            for release in releases:
-                if release.name not in needed:
-                    self._remove(release.path)
-                    removed.append(release.name)
+            releases, needed = self.all(), needed_releases(self, spare, keep)
             used = {one.runtime for one in releases if one.name in needed} | keep
-            for runtime in self._unused_runtimes(used):
-                self._remove(runtime)
-                removed.append(runtime.name)
-            return removed
+            removed = [one.path for one in releases if one.name not in needed]
+            for folder in removed:
+                remove_folder(self.disk, folder)
+            runtimes = unused_runtimes(self.home, used, self.clock())
+            for folder in runtimes:
+                remove_folder(self.disk, folder)
+            return [folder.name for folder in (*removed, *runtimes)]
 
     # ------------------------------------------------------------------ steps
 
@@ -373,10 +295,7 @@ class Releases:
                 self._record("reverted", name, reason=bad.reason, to=bad.to, by="edge-ecg-start")
             write_bad(self.home, self.bad(), self.disk)
         self._tidy()
-        for folder in (self.home.releases, self.home.runtimes):
-            if folder.is_dir():
-                for left in [*folder.glob(f"{_NEW}*"), *folder.glob(f"{_GONE}*")]:
-                    self.disk.remove_tree(left)
+        sweep(self.home, self.disk)
 
     def _tidy(self) -> None:
         """After going back: ``previous`` leads to one that is older and good, or nowhere."""
@@ -384,7 +303,7 @@ class Releases:
         if current is None:
             return
         if previous is None or previous.name == current.name:
-            older = self._older_good(current)
+            older = self.older_good(current)
             if older is not None:
                 self.disk.replace_link(self.home.previous, _target(older))
             else:
@@ -422,12 +341,6 @@ class Releases:
             self.disk.rename(self.home.previous, self.home.current)
             self.disk.sync_folder(self.home.root)
 
-    def _remove(self, folder: Path) -> None:
-        gone = folder.with_name(f"{_GONE}{folder.name}")
-        self.disk.rename(folder, gone)
-        self.disk.sync_folder(folder.parent)
-        self.disk.remove_tree(gone)
-
     def _note(self, step: str, release: Release, **more: Any) -> None:
         self._record(step, release.name, sha256=release.sha256, **more)
 
@@ -460,84 +373,6 @@ class Releases:
             )
         write_bad(self.home, marked, self.disk)
 
-    def _good(self, name: str | None) -> Release | None:
-        release = Release.read(self.home.release(name)) if name and is_release_name(name) else None
-        return release if release is not None and _is_whole(release) else None
-
-    def _older_good(self, than: Release | None) -> Release | None:
-        bad = self.bad()
-        for release in reversed(self.all()):
-            older = than is None or release.number < than.number
-            if older and release.confirmed and release.name not in bad and _is_whole(release):
-                return release
-        return None
-
-    def _next_number(self) -> int:
-        names = [path.name for path in self.home.releases.iterdir()] + list(self.bad())
-        numbers = [int(found[1]) for name in names if (found := re.match(r"(?:\.\w+-)?(\d+)-", name))]
-        return 1 + max(numbers, default=0)
-
-    def _runtime(self, runtime_id: str) -> str:
-        """Return the target of the release's link ``runtime``."""
-        if os.path.isabs(runtime_id):
-            if not Path(runtime_id).is_dir():
-                raise UsageError(f"There is no runtime {runtime_id}.")
-            return runtime_id
-        if _RUNTIME_ID.fullmatch(runtime_id) is None:
-            raise UsageError(f"{runtime_id!r} is no name of a runtime.")
-        folder = self.home.runtime(runtime_id)
-        if not (folder / COMPLETE_NAME).exists():
-            raise DataError(
-                f"The runtime {runtime_id} is not installed completely.",
-                why=f"{folder / COMPLETE_NAME} is missing.",
-                remedy="Flash again: edge-ecg flash HOST BUNDLE",
-            )
-        return f"../../{self.home.runtimes.name}/{runtime_id}"
-
-    def _unused_runtimes(self, used: set[str]) -> list[Path]:
-        folders = sorted(self.home.runtimes.glob("[!.]*")) if self.home.runtimes.is_dir() else []
-        own = Path(sys.prefix).resolve()
-        return [
-            folder
-            for folder in folders
-            if folder.name not in used and folder.resolve() != own and not self._is_being_built(folder)
-        ]
-
-    def _is_being_built(self, folder: Path) -> bool:
-        if (folder / COMPLETE_NAME).exists():
-            return False
-        return abs(self.clock() - folder.stat().st_mtime) < _UNFINISHED_RUNTIME_S
-
-
-class _Named(io.BytesIO):
-    """Bytes with the name of the file that they came from, for messages."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self.name = name
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BundleError(f"The bundle {path} cannot be read.", why=f"{error.strerror or error}.") from error
-
-
-def _json(value: object) -> bytes:
-    import json
-
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
 
 def _target(release: Release) -> str:
     return f"releases/{release.name}"
-
-
-def _is_whole(release: Release) -> bool:
-    try:
-        release.check()
-    except DataError:
-        return False
-    return True

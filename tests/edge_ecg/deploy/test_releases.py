@@ -9,7 +9,7 @@ import pytest
 
 from edge_ecg.bundle import Manifest, write_bundle
 from edge_ecg.deploy import Home, Releases
-from edge_ecg.errors import DataError, GateError, UsageError
+from edge_ecg.errors import GateError
 
 NOW = 1_800_000_000.0
 
