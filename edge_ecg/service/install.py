@@ -1,4 +1,4 @@
-"""``edge-ecg service install`` and ``uninstall``: each step is said before it is done, and may be done again."""
+"""``edge-ecg service install`` and ``uninstall``: each step is said first, and may be done again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .config import load_config, parse_config
 from .render import commented_file, write_new
 from .schema import ServiceConfig
 from .systemd import Run, run_command, systemctl, version
-from .unit import UNIT_NAME, Site, unit_text
+from .unit import OLDEST, UNIT_NAME, Site, unit_text
 
 UNIT_FOLDER = Path("/etc/systemd/system")
 Say = Callable[[str], None]
@@ -69,6 +69,7 @@ class Installer:
 
         """
         self._require_root("install")
+        version(self.run)
         config = self.config(port)
         unit = unit_text(config, self.site())
         self._groups(config)
@@ -137,8 +138,14 @@ class Installer:
             group=self.account.group,
             groups=existing_groups(),
             reads=(*_trusted_keys(self.account), *_interpreters(self.home)),
-            systemd=version(self.run),
+            systemd=self._version(),
         )
+
+    def _version(self) -> int:
+        try:
+            return version(self.run)
+        except UsageError:  # a unit can be looked at without systemd; `install` finds out by itself
+            return OLDEST
 
     # -- steps -----------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """The process of the service: from its start to its end, and why it ends.
 
 It ends well (code 0) when it is told to, and when ``current`` leads to another release: systemd then starts
-that one. It ends badly when something inside fails; a release on trial is taken back before that. A device that
-is not there ends nothing.
+that one. It ends badly when something inside fails; a release on trial is taken back before that. A device
+that is not there ends nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Every key of the configuration: its section, kind, default and meaning.
 
-All else is made from this table: the checker, the file that ``config init`` writes, and the reference in docs/service.md.
+All else is made from this table: the checker, the file that ``config init`` writes, and the reference in
+docs/service.md.
 """
 
 from __future__ import annotations
@@ -153,8 +154,8 @@ class OutputSection:
     journal: str = _key(
         one_of("events", "changes", "decisions", "records"),
         "What the log gets. events: what happens to the device and the service. changes: also a decision "
-        "when it is another one than before, and once a minute. decisions: also every decision. records: every "
-        "record as a line of JSON. The ECG itself never.",
+        "when it is another one than before, and once a minute. decisions: also every decision. records: "
+        "every record as a line of JSON. The ECG itself never.",
         default="changes",
     )
     file: str | None = _key(

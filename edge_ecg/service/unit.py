@@ -17,6 +17,9 @@ from .schema import ServiceConfig
 
 UNIT_NAME = "edge-ecg.service"
 
+OLDEST = 252
+"""Version of systemd in Debian 12."""
+
 RESTART_S = 5
 LONGEST_RESTART_S = 60
 _STEPS_SINCE = 254  # RestartSteps= and RestartMaxDelaySec=
@@ -47,7 +50,7 @@ class Site:
     group: str
     groups: frozenset[str] | None = None
     reads: tuple[Path, ...] = field(default=())
-    systemd: int = 252
+    systemd: int = OLDEST
 
 
 def unit_text(config: ServiceConfig, site: Site) -> str:
@@ -135,15 +138,15 @@ def _files(config: ServiceConfig, site: Site, access: Access) -> Iterator[str]:
     """Everything is read-only, homes are empty; what is needed of them is put back."""
     yield "ProtectSystem=strict"
     yield "ProtectHome=tmpfs"
-    writes = {site.home.root: False}
-    reads = dict.fromkeys((*access.reads, *site.reads), True)
+    writes: dict[Path, bool] = {site.home.root: False}
+    reads: dict[Path, bool] = dict.fromkeys((*access.reads, *site.reads), True)
     if config.record.directory is not None:
         writes[Path(config.record.directory)] = True
     if config.output.file is not None:
         writes[Path(config.output.file).parent] = True
-    for path in (config.model.bundle, config.model.profile):
-        if path is not None:
-            reads[Path(path)] = True
+    for file in (config.model.bundle, config.model.profile):
+        if file is not None:
+            reads[Path(file)] = True
     for path, optional in writes.items():
         yield f"{'BindPaths' if _is_hidden(path) else 'ReadWritePaths'}={_place(path, optional)}"
     for path, optional in reads.items():
