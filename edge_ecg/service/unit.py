@@ -197,11 +197,15 @@ def _place(path: Path, optional: bool) -> str:
 
 
 def _word(text: Path | str) -> str:
-    """One word of a command line or of an assignment."""
+    """One word with the folder of edge-ecg in it: systemd runs no program whose path holds a quote."""
     plain = _specifiers(_plain(text))
-    if re.fullmatch(r"[A-Za-z0-9_./=@:+%-]+", plain):
-        return plain
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") + '"'
+    if re.search(r"[\"'\\]", plain):
+        raise UsageError(
+            f"systemd cannot run a program in a folder of this name: {text}",
+            why="It holds a quotation mark or a backslash.",
+            remedy=f"Name another folder by {ENV_HOME}.",
+        )
+    return plain if re.fullmatch(r"[A-Za-z0-9_./=@:+%-]+", plain) else f'"{plain}"'
 
 
 def _specifiers(text: str) -> str:
