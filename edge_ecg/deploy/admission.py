@@ -92,7 +92,7 @@ def admit(
     try:
         data, bundle = bundle_file(_where_it_is(releases, bundle_path))
         digest = hashlib.sha256(data).hexdigest()
-        if bundle_path.parent == home.incoming and bundle_path.stem != digest:
+        if _is_upload(home, bundle_path) and bundle_path.stem != digest:
             raise BundleError(
                 f"{bundle_path.name} is not the file that was sent.",
                 why=f"Its SHA-256 is {digest}.",
@@ -116,7 +116,7 @@ def admit(
         raise
     admitted = _admitted(proofs, used, max_latency_ms, why)
     release = releases.create(bundle_path, runtime, admitted, sha256=digest)
-    if bundle_path.parent == home.incoming:
+    if _is_upload(home, bundle_path):
         with suppress(OSError):
             releases.disk.delete(bundle_path)
     return release
@@ -126,9 +126,13 @@ def _prove(path: Path, bundle: Bundle, python: Path) -> dict[str, Proof]:
     return prove_all(path, bundle.manifest, python)
 
 
+def _is_upload(home: Home, path: Path) -> bool:
+    return path.parent.resolve() == home.incoming.resolve()
+
+
 def _where_it_is(releases: Releases, path: Path) -> Path:
     """Return the release's bundle for an upload that has become one before, should the command come again."""
-    if path.exists() or path.parent != releases.home.incoming:
+    if path.exists() or not _is_upload(releases.home, path):
         return path
     known = [one for one in releases.all() if one.sha256 == path.stem and releases.good(one.name)]
     return known[-1].bundle if known else path

@@ -51,10 +51,10 @@ class Recovery(Shelf):
     def _changing(self, what: str) -> Iterator[bool]:
         """Hold the lock and finish what was begun before; gives whether going back was."""
         with self.lock.to(what), disk_errors(f"To {what}"):
+            self.disk.make_folder(self.home.releases)
+            self.disk.make_folder(self.home.state)
             finished = False
             with suppress(OSError):  # also on a full disk it must be possible to go back
-                self.disk.make_folder(self.home.releases)
-                self.disk.make_folder(self.home.state)
                 finished = self._recover()
             yield finished
 
@@ -111,9 +111,9 @@ class Recovery(Shelf):
         fallbacks = read_fallbacks(self.home)
         if not fallbacks:
             return
-        noted = {entry.release for entry in self.journal.entries()[-len(fallbacks) :]}
         for name, bad in fallbacks:
-            if name not in noted:
+            last = self.journal.last(name)
+            if last is None or last.step != "reverted":
                 self._record("reverted", name, reason=bad.reason, to=bad.to, by="edge-ecg-start")
         write_bad(self.home, self.bad(), self.disk)
 
