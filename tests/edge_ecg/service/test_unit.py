@@ -205,10 +205,11 @@ def test_a_path_that_would_end_its_line_is_refused(tmp_path: Path) -> None:
         unit_text(config("sim:"), Site(Home(tmp_path / "a\nExecStartPre=/bin/x"), "root", "root"))
 
 
-def test_growing_delays_where_systemd_knows_them(site: Site) -> None:
-    assert lines(unit_text(config("sim:"), site), "RestartSteps") == []
-    assert lines(unit_text(config("sim:"), replace(site, systemd=257)), "RestartMaxDelaySec") == ["60"]
-    assert lines(unit_text(config("sim:"), site), "StartLimitIntervalSec") == ["0"]
+def test_it_never_gives_up(site: Site) -> None:
+    text = unit_text(config("sim:"), site)
+    assert lines(text, "StartLimitIntervalSec") == ["0"]
+    assert lines(text, "Restart") == ["always"]
+    assert lines(text, "RestartSteps") == []
 
 
 def test_the_times_are_the_configurations(site: Site) -> None:

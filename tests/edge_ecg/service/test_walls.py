@@ -1,4 +1,4 @@
-"""What the unit forbids does not keep the engines from their work: asked of this kernel, in a process each."""
+"""What the unit forbids does not keep the engines from their work: asked of this kernel itself."""
 
 from __future__ import annotations
 
