@@ -165,7 +165,8 @@ class Reader:
                         self._closing.wait()
                 self._closing.wait(back_off.delay_s)
         except BaseException as error:  # whatever it is, it is the main thread's to judge
-            self.failure, self.failure_text = error, traceback.format_exc()
+            self.failure_text = traceback.format_exc()
+            self.failure = error
         finally:
             self._ended.set()
 
@@ -181,9 +182,7 @@ class Reader:
         try:
             with self._source_lock:
                 self._source = source
-            if (
-                self._closing.is_set()
-            ):  # it came while the device was being opened, when there was nothing to close
+            if self._closing.is_set():  # told to stop while the device was being opened
                 source.close()
             yield source
         finally:
