@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before NumPy is imported: tests multiply many small matrices, and BLAS threads would wait for each other.
@@ -15,6 +16,14 @@ import pytest
 # that; those of the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_is_trusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests do not depend on whom the machine trusts that they run on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_ECG_TRUSTED_KEYS", str(tmp_path_factory.mktemp("trusted_keys")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,9 @@ from ..errors import BundleError
 from .archive import ArchiveError, Entry, unpack
 from .fields import is_safe_name
 from .manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest
+from .public_key import PublicKey
+from .signature import SignatureError, check_signatures
+from .trust import TrustedKeys
 
 # A hundred times the size of a real bundle; a device must not run out of memory because of a wrong path.
 MAX_BYTES = 128 * 1024 * 1024
@@ -36,7 +39,11 @@ class Bundle:
     contents:
         Bytes of each file that the manifest names.
     signature:
-        The detached signature of ``manifest.json``, not checked; None when the bundle is unsigned.
+        ``manifest.sig`` as it is; None when the bundle is unsigned.
+    signers:
+        Who signed it, each signature checked; their comments are signed too. Empty when it is unsigned.
+    trusted_by:
+        Those of them whom the reader was told to trust.
 
     """
 
@@ -45,6 +52,8 @@ class Bundle:
     manifest_sha256: str
     contents: Mapping[str, bytes]
     signature: bytes | None = None
+    signers: tuple[PublicKey, ...] = ()
+    trusted_by: tuple[PublicKey, ...] = ()
 
     @property
     def name_at_sha(self) -> str:
@@ -69,17 +78,27 @@ class Bundle:
         return io.BytesIO(self.read(name))
 
 
-def read_bundle(source: str | os.PathLike[str] | IO[bytes]) -> Bundle:
+def read_bundle(source: str | os.PathLike[str] | IO[bytes], *, trust: TrustedKeys | None = None) -> Bundle:
     """Read and check a bundle from a path or a binary stream.
+
+    Parameters
+    ----------
+    source:
+        An ``.ecgb`` file or a stream of one.
+    trust:
+        The keys of which one must have signed it; None for those of this machine. ``TrustedKeys()``, without
+        any key, reads unsigned and foreign bundles too; a signature that is not right is refused even then.
 
     Raises
     ------
     BundleError
         When the file cannot be read, is damaged or cut short, holds a file that is not named, lacks one that
-        is, has a hash that differs, a path that leaves the archive, an unknown schema, or was made for a
-        newer runtime.
+        is, has a hash that differs, a path that leaves the archive, an unknown schema, was made for a newer
+        runtime, or carries a bad signature; when keys are trusted and none of them signed it; when the
+        trusted keys of this machine cannot be read.
 
     """
+    keys = TrustedKeys.of_machine() if trust is None else trust
     label, data = _load(source)
     try:
         entries = _entries(unpack(data))
@@ -91,9 +110,49 @@ def read_bundle(source: str | os.PathLike[str] | IO[bytes]) -> Bundle:
         ) from error
     encoded = entries.pop(MANIFEST_NAME)
     signature = entries.pop(SIGNATURE_NAME, None)
+    # Before anything of it is interpreted: where keys are trusted, only what their owners made is parsed.
+    signers = () if signature is None else _signers(label, signature, encoded)
+    trusted_by = tuple(key for key in signers if key in keys)
+    if keys.keys and not trusted_by:
+        raise untrusted_error(label, signers)
     manifest = Manifest.from_json(_parse(label, encoded), runtime_version=__version__)
     _check_files(label, manifest, entries)
-    return Bundle(label, manifest, hashlib.sha256(encoded).hexdigest(), entries, signature)
+    return Bundle(
+        label, manifest, hashlib.sha256(encoded).hexdigest(), entries, signature, signers, trusted_by
+    )
+
+
+def untrusted_error(label: str, signers: Sequence[PublicKey]) -> BundleError:
+    """Return the refusal of an intact bundle that no trusted key has signed."""
+    if not signers:
+        return BundleError(
+            f"{label} is not signed, and this machine runs signed bundles only.",
+            why="It holds trusted keys (`edge-ecg trust list`).",
+            remedy="Sign it with one of them: edge-ecg sign BUNDLE --key FILE",
+        )
+    return BundleError(
+        f"{label} is signed by a key that this machine does not trust.",
+        why=f"Signed by {', '.join(map(str, signers))}; `edge-ecg trust list` shows who is trusted here.",
+        remedy="If the key is yours: edge-ecg trust add KEY.pub. Else sign the bundle with a trusted key.",
+    )
+
+
+def _signers(label: str, signature: bytes, encoded: bytes) -> tuple[PublicKey, ...]:
+    try:
+        return tuple(one.key for one in check_signatures(signature, encoded))
+    except SignatureError as error:
+        raise BundleError(
+            f"The signature of {label} is not right.",
+            why=f"{str(error)[0].upper()}{str(error)[1:]}.",
+            remedy="Copy or download it again from who signed it, or sign it anew: "
+            "edge-ecg sign BUNDLE --key FILE --replace",
+        ) from error
+    except ImportError as error:
+        raise BundleError(
+            f"The signature of {label} cannot be checked here.",
+            why=f"The Python package cryptography cannot be imported: {error}.",
+            remedy="pip install cryptography",
+        ) from error
 
 
 def _load(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:

@@ -21,11 +21,15 @@ DISCLAIMER = "edge-ecg is research software, not a medical device."
 
 
 class Verb(NamedTuple):
-    """One row of the table: where a verb lives, what it is for, and which extra brings what it imports."""
+    """One row of the table: where a verb lives, what it is for, and which extra brings what it imports.
+
+    A ``hidden`` verb is for other programs; the general help does not list it.
+    """
 
     module: str
     help: str
     extra: str = ""
+    hidden: bool = False
 
 
 VERBS: dict[str, Verb] = {
@@ -45,6 +49,7 @@ VERBS: dict[str, Verb] = {
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
     "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
     "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+    "device": Verb("edge_ecg.cli.device", "the device's own side of flash and status", hidden=True),
 }
 
 
@@ -120,6 +125,9 @@ def _top_parser(used: str | None = None, module: VerbModule | None = None) -> ar
             description=f"{verb.help[0].upper()}{verb.help[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        if verb.hidden:
+            # argparse lists what was given a help; SUPPRESS would be printed as it is.
+            verbs._choices_actions.pop()
         if name == used and module is not None:
             module.configure(sub)
             _add_json(sub, default=False)

@@ -26,18 +26,24 @@ def clock(host: Host) -> Check:
             f"The clock says {now:%Y-%m-%d}: decisions and recordings would carry a wrong time.",
             "sudo timedatectl set-ntp true; without a network: sudo date -s 'YYYY-MM-DD HH:MM:SS'",
         )
-    if host.exists("run/systemd/timesync/synchronized"):
+    synchronised = clock_synchronised(host)
+    if synchronised:
         return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, set by the network.")
-    answer = host.command(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
-    if answer is not None and answer.strip() == "yes":
-        return ok("clock", f"{now:%Y-%m-%d %H:%M} UTC, set by the network.")
-    if answer is not None and answer.strip() == "no":
+    if synchronised is False:
         return warn(
             "clock",
             f"{now:%Y-%m-%d %H:%M} UTC, but not set by the network: it may jump during a recording.",
             "sudo timedatectl set-ntp true",
         )
     return unknown("clock", f"{now:%Y-%m-%d %H:%M} UTC; whether the network sets it nobody tells.")
+
+
+def clock_synchronised(host: Host) -> bool | None:
+    """Whether the network sets the clock; None when nobody tells."""
+    if host.exists("run/systemd/timesync/synchronized"):
+        return True
+    answer = host.command(["timedatectl", "show", "--property=NTPSynchronized", "--value"])
+    return {"yes": True, "no": False}.get((answer or "").strip())
 
 
 def disk(host: Host) -> Check:
@@ -54,7 +60,7 @@ def disk(host: Host) -> Check:
 
 def power(host: Host) -> Check | None:
     """Whether a Raspberry Pi gets enough power and is cool enough to run at full speed."""
-    bits = _throttled_bits(host)
+    bits = throttled_bits(host)
     if bits is None:
         alarm = _voltage_alarm(host)
         if alarm is None:
@@ -76,7 +82,8 @@ def _remedy(bits: int) -> str:
     return _SUPPLY if bits & 1 else "Cool it: a heat sink or a fan, and air around it."
 
 
-def _throttled_bits(host: Host) -> int | None:
+def throttled_bits(host: Host) -> int | None:
+    """Return the firmware's ``get_throttled``: bits 0 to 2 as in ``_POWER_BITS`` now, 16 to 18 since boot."""
     text = host.read("sys/devices/platform/soc/soc:firmware/get_throttled")
     if text is None and host.is_pi:
         text = (host.command(["vcgencmd", "get_throttled"]) or "").strip().removeprefix("throttled=")
@@ -95,18 +102,24 @@ def _voltage_alarm(host: Host) -> bool | None:
 
 def temperature(host: Host) -> Check | None:
     """How hot the hottest sensor is."""
-    readings = [host.read(path) for path in host.glob("sys/class/thermal/*/temp")]
-    celsius = [int(text) / 1000 for text in readings if text and text.lstrip("-").isdecimal()]
-    if not celsius:
+    hottest = hottest_c(host)
+    if hottest is None:
         return None
-    sentence = f"{max(celsius):.0f} °C."
-    if max(celsius) >= _THROTTLED_C:
+    sentence = f"{hottest:.0f} °C."
+    if hottest >= _THROTTLED_C:
         return warn("temperature", f"{sentence[:-1]}: a Raspberry Pi slows down.", "Give it a fan and air.")
-    if max(celsius) >= _HOT_C:
+    if hottest >= _HOT_C:
         return warn(
             "temperature", f"{sentence[:-1]}, near the limit of 80 °C.", "Give it a heat sink and air."
         )
     return ok("temperature", sentence)
+
+
+def hottest_c(host: Host) -> float | None:
+    """Return the highest temperature that a sensor reads, in °C; None where there is no sensor."""
+    readings = [host.read(path) for path in host.glob("sys/class/thermal/*/temp")]
+    celsius = [int(text) / 1000 for text in readings if text and text.lstrip("-").isdecimal()]
+    return max(celsius, default=None)
 
 
 def governor(host: Host) -> Check | None:

@@ -14,25 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_ecg.bundle import Golden, Manifest, TaskSpec, bundle_bytes, read_bundle, write_bundle
+from edge_ecg.bundle import Golden, Manifest, bundle_bytes, read_bundle, write_bundle
 from edge_ecg.bundle.archive import Entry, pack, unpack
 from edge_ecg.bundle.reader import MAX_BYTES
 from edge_ecg.errors import BundleError
 
 SMALL = {"heads/stress.npz": b"abc", "encoder.fp32.onnx": b"PK\x03\x04", "CARD.md": b"# Card\n"}
-
-
-@pytest.fixture(scope="module")
-def small_manifest(manifest: Manifest) -> Manifest:
-    """One task and one engine, whose files are not read here."""
-    tasks = {"stress": TaskSpec(("rest", "stress"), "heads/stress.npz")}
-    return replace(manifest, tasks=tasks, engines={"onnx-fp32": "encoder.fp32.onnx"})
-
-
-@pytest.fixture(scope="module")
-def small(small_manifest: Manifest) -> bytes:
-    """A bundle of about a thousand bytes."""
-    return bundle_bytes(small_manifest, SMALL)
 
 
 def read(data: bytes) -> None:
@@ -63,14 +50,6 @@ def test_the_same_files_give_the_same_bytes_in_any_order(small: bytes) -> None:
     again = read_bundle(io.BytesIO(small)).manifest
     assert bundle_bytes(again, dict(reversed(SMALL.items()))) == small
     assert unpack(small)[0][0] == "manifest.json"
-
-
-def test_a_signature_has_its_place(small: bytes) -> None:
-    bundle = read_bundle(io.BytesIO(small))
-    signed = bundle_bytes(bundle.manifest, SMALL, signature=b"\x01" * 64)
-    again = read_bundle(io.BytesIO(signed))
-    assert again.signature == b"\x01" * 64
-    assert again.name_at_sha == bundle.name_at_sha
 
 
 def test_every_flipped_byte_is_refused(small: bytes) -> None:

@@ -1,0 +1,191 @@
+"""Whether a bundle may run on this device: nothing is switched before all of this has passed, here."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import time
+from typing import Any
+
+from .._version import __version__
+from ..bundle import Bundle
+from ..engines import AUTO
+from ..errors import BundleError, DataError, EdgeEcgError, GateError
+from ..health.host import free_bytes
+from . import proving
+from .creating import bundle_file
+from .disk import Disk
+from .layout import Home
+from .proving import Proof, prove_all
+from .release import Release
+from .releases import Releases
+
+HOP_S = 1.0
+# A window must be decided before the next one is due, beside the filters and the network.
+MAX_LATENCY_MS = 800.0
+
+# For the journal, the state and whatever else the day brings.
+_MARGIN_BYTES = 16 * 1024 * 1024
+
+Prover = Callable[[Path, Bundle, Path], dict[str, Proof]]
+
+
+def admit(
+    home: Home,
+    bundle_path: Path,
+    *,
+    runtime_id: str | None = None,
+    engine: str = AUTO,
+    max_latency_ms: float = MAX_LATENCY_MS,
+    allow_downgrade: bool = False,
+    deployment: str | None = None,
+    clock: Callable[[], float] = time,
+    disk: Disk | None = None,
+    free: Callable[[Path], int] = free_bytes,
+    emulated: Callable[[], str | None] | None = None,
+    prover: Prover | None = None,
+) -> Release:
+    """Check a bundle on this device and put it among its releases; nothing is switched.
+
+    Parameters
+    ----------
+    home:
+        Where edge-ecg keeps what it has here.
+    bundle_path:
+        The bundle; one in ``incoming`` is removed when it has become a release.
+    runtime_id:
+        The runtime that will run it; left out: the one that runs this.
+    engine:
+        The engine that the service will use; all others are tried, too, but only this one must pass.
+    max_latency_ms:
+        What the 90th percentile of one window's time must stay below.
+    allow_downgrade:
+        Whether a version below the highest confirmed one is welcome.
+    deployment:
+        Names the deployment in the journal.
+    clock, disk, free, emulated, prover:
+        Seconds since 1970, what makes the changes, room on a disk, why times mean nothing here (None: they
+        do), and what tries the engines.
+
+    Returns
+    -------
+    The release; the one that is there already when the bundle was admitted before.
+
+    Raises
+    ------
+    BundleError
+        When it is damaged, made for a newer runtime, or not signed as this device demands.
+    GateError
+        When it is older than allowed, computes something else here, dies here, or is too slow.
+    UsageError, DataError
+        When no engine of it can run here; when the disk has no room.
+
+    """
+    releases = Releases(home, clock, disk=disk)
+    digest: str | None = None
+    try:
+        known = _known_by_name(releases, bundle_path)
+        if known is not None:
+            return known
+        data, bundle = bundle_file(bundle_path)
+        digest = hashlib.sha256(data).hexdigest()
+        if bundle_path.parent == home.incoming and bundle_path.stem != digest:
+            raise BundleError(
+                f"{bundle_path.name} is not the file that was sent.",
+                why=f"Its SHA-256 is {digest}.",
+                remedy="Send it again.",
+            )
+        runtime, python = _runtime(home, runtime_id)
+        for release in releases.all():
+            if release.sha256 == digest and release.runtime == runtime and releases.good(release.name):
+                return release
+        _note(releases, "uploaded", digest, deployment, bytes=len(data), model=bundle.name_at_sha)
+        _require_room(home, len(data), free)
+        proofs = (prover or _prove)(bundle_path, bundle, python)
+        used = proving.chosen(proofs, engine, bundle.name_at_sha)
+        why = emulated() if emulated else None
+        _require_speed(bundle, used, max_latency_ms, why)
+    except EdgeEcgError as error:
+        if digest is not None:
+            _note(releases, "refused", digest, deployment, reason=f"{error.what} {error.why}".strip())
+        raise
+    release = releases.create(bundle_path, runtime, _admitted(proofs, used, max_latency_ms, why))
+    if bundle_path.parent == home.incoming:
+        with suppress(OSError):
+            releases.disk.delete(bundle_path)
+    return release
+
+
+def _prove(path: Path, bundle: Bundle, python: Path) -> dict[str, Proof]:
+    return prove_all(path, bundle.manifest, python)
+
+
+def _known_by_name(releases: Releases, path: Path) -> Release | None:
+    """Return the release that an upload has become before, should the command come again."""
+    if path.exists() or path.parent != releases.home.incoming:
+        return None
+    return next(
+        (one for one in reversed(releases.all()) if one.sha256 == path.stem and releases.good(one.name)), None
+    )
+
+
+def _runtime(home: Home, runtime_id: str | None) -> tuple[str, Path]:
+    """Return the runtime's name and its interpreter."""
+    if runtime_id is None:
+        own = Path(sys.prefix)
+        inside = own.parent.resolve() == home.runtimes.resolve()
+        return (own.name if inside else str(own)), Path(sys.executable)
+    return runtime_id, home.runtime(runtime_id) / "bin" / "python"
+
+
+def _require_room(home: Home, size: int, free: Callable[[Path], int]) -> None:
+    left = free(home.root)
+    if left < size + _MARGIN_BYTES:
+        raise DataError(
+            f"The disk of {home.root} has no room for this bundle.",
+            why=f"{left / 1e6:.0f} MB are free, {(size + _MARGIN_BYTES) / 1e6:.0f} MB are needed.",
+            remedy="Make room: `edge-ecg device prune`, sudo apt clean.",
+        )
+
+
+def _require_speed(bundle: Bundle, used: Proof, limit_ms: float, emulated: str | None) -> None:
+    p90_ms = used.found.get("p90_ms")
+    if emulated is not None or p90_ms is None or p90_ms < limit_ms:
+        return
+    raise GateError(
+        f"{bundle.name_at_sha} is too slow on this device.",
+        why=f"In {used.engine} 9 of 10 windows take up to {p90_ms:.0f} ms; allowed are {limit_ms:.0f} ms.",
+        remedy="Look for heat and power with `edge-ecg doctor`, or allow more with --max-latency-ms.",
+    )
+
+
+def _admitted(proofs: dict[str, Proof], used: Proof, limit_ms: float, emulated: str | None) -> dict[str, Any]:
+    latency: dict[str, Any] = {"limit_ms": limit_ms}
+    if emulated is not None:
+        latency["skipped"] = emulated
+    engines = {name: proof.to_json() for name, proof in proofs.items()}
+    if emulated is not None:
+        engines = {name: _without_times(one) for name, one in engines.items()}
+    else:
+        latency["p90_ms"] = used.found.get("p90_ms")
+    return {
+        "engine": used.engine,
+        "engines": engines,
+        "latency": latency,
+        "edge_ecg": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def _without_times(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if not name.endswith("_ms")}
+
+
+def _note(releases: Releases, step: str, sha256: str, deployment: str | None, **more: Any) -> None:
+    with suppress(OSError):
+        releases.journal.record(step, sha256=sha256, deployment=deployment, **more)

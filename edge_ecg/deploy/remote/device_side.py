@@ -1,0 +1,100 @@
+"""Calling ``edge-ecg`` on the device: its records, and its failures as errors of here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ...errors import BundleError, EdgeEcgError, GateError, RemoteError
+from .ssh import Completed, Remote
+
+Record = dict[str, Any]
+# What is wrong with the bundle or the model is so on any machine; all else is the device's own trouble.
+_ERRORS: dict[int, type[EdgeEcgError]] = {4: BundleError, 6: GateError}
+_MAX_RECORDS = 10_000
+
+
+class DeviceSide:
+    """The ``edge-ecg`` of one runtime on a device.
+
+    Parameters
+    ----------
+    remote:
+        The connection.
+    root:
+        The folder of edge-ecg there.
+    runtime:
+        Which runtime's program to call; left out: the current release's.
+
+    """
+
+    def __init__(self, remote: Remote, root: str, runtime: str | None = None) -> None:
+        self._remote = remote
+        self.root = root
+        folder = f"{root}/runtimes/{runtime}" if runtime else f"{root}/current/runtime"
+        self.program = f"{folder}/bin/edge-ecg"
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """Return the words of a command line there."""
+        return ["env", f"EDGE_ECG_HOME={self.root}", self.program, *words, "--json"]
+
+    def call(self, *words: str, timeout_s: float | None = None) -> Record:
+        """Run a verb and return its last record.
+
+        Raises
+        ------
+        BundleError, GateError
+            When the verb refused the bundle or the model.
+        RemoteError
+            When anything else went wrong there, or the connection was lost.
+
+        """
+        done = self._remote.run(self.command(words), timeout_s=timeout_s)
+        self._check(done)
+        records = list(_records(done.text.splitlines()))
+        if not records:
+            raise RemoteError(f"`edge-ecg {' '.join(words)}` on {self._remote.host} answered nothing.")
+        return records[-1]
+
+    def follow(self, *words: str) -> Iterator[Record]:
+        """Run a verb and yield its records as they come; raises as :meth:`call` does."""
+        with self._remote.stream(self.command(words)) as lines:
+            yield from _records(lines)
+            done = lines.completed
+        self._check(done)
+
+    def _check(self, done: Completed) -> None:
+        if done.returncode:
+            raise device_error(self._remote.host, done)
+
+
+def device_error(host: str, done: Completed) -> EdgeEcgError:
+    """Return what a failed ``edge-ecg`` on a device said, as an error that names the device."""
+    what, why, remedy = "", "", ""
+    for line in done.stderr.decode(errors="replace").splitlines():
+        if line.startswith("edge-ecg: "):
+            what, why, remedy = line.removeprefix("edge-ecg: "), "", ""
+        elif line.startswith("  why: "):
+            why = line.removeprefix("  why: ")
+        elif line.startswith("  try: "):
+            remedy = line.removeprefix("  try: ").replace("HOST", host)
+    kind = _ERRORS.get(done.returncode, RemoteError)
+    if not what:
+        return RemoteError(
+            f"edge-ecg on {host} ended without a word that it should have (exit code {done.returncode}).",
+            why=done.words,
+            remedy="Run the same command again; a runtime that is broken is made anew once its file .complete is "
+            "removed there.",
+        )
+    return kind(f"{host}: {what}", why=why, remedy=remedy)
+
+
+def _records(lines: Sequence[str] | Iterator[str] | Any) -> Iterator[Record]:
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            yield value
