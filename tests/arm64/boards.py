@@ -92,9 +92,11 @@ class Board:
         everyone = f"0-{CORES - 1}\n"
         base = "sys/devices/system/cpu"
         midr = 0x41 << 24 | self.variant << 20 | 0xF << 16 | self.part << 4 | self.revision
-        files = {
-            f"{base}/{name}": everyone for name in ("possible", "present", "online")
-        } | {f"{base}/kernel_max": "255\n", f"{base}/offline": "\n", f"{base}/isolated": "\n"}
+        files = {f"{base}/{name}": everyone for name in ("possible", "present", "online")} | {
+            f"{base}/kernel_max": "255\n",
+            f"{base}/offline": "\n",
+            f"{base}/isolated": "\n",
+        }
         mask = f"{(1 << CORES) - 1:x}\n"
         for number in range(CORES):
             own, own_mask = f"{number}\n", f"{1 << number:x}\n"
@@ -132,9 +134,7 @@ class Board:
 
 
 _V8 = "fp asimd evtstrm crc32 cpuid"
-_V8_2 = (
-    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
-)
+_V8_2 = "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
 
 BOARDS = {
     board.name: board

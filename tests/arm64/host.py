@@ -35,7 +35,9 @@ def run(
         said = "\n".join(_text(part) for part in (error.stdout, error.stderr))
         raise RuntimeError(f"{words} took more than {timeout_s:.0f} s:\n{said[-4000:]}") from error
     if check and done.returncode != 0:
-        raise RuntimeError(f"{words} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        raise RuntimeError(
+            f"{words} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
     return done
 
 

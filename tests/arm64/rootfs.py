@@ -25,7 +25,9 @@ class Suite:
         return f"usr/local/lib/python{self.python}/dist-packages"
 
 
-SUITES = {suite.name: suite for suite in (Suite("bookworm", "3.11"), Suite("trixie", "3.13", merged_usr=True))}
+SUITES = {
+    suite.name: suite for suite in (Suite("bookworm", "3.11"), Suite("trixie", "3.13", merged_usr=True))
+}
 PACKAGES = (
     "base-files", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "hostname", "libc-bin", "libstdc++6",
     "openssh-sftp-server", "procps", "python3", "python3-venv", "rsync", "sed", "tar", "util-linux",
@@ -46,7 +48,9 @@ def rootfs(suite: Suite, architecture: str = "arm64") -> Path:
     """
     need_binfmt({"arm64": "aarch64", "armhf": "arm"}[architecture])
     recipe = [VERSION, suite.name, architecture, PACKAGES]
-    return cached(f"rootfs-{suite.name}-{architecture}", recipe, lambda folder: _unpack(folder, suite, architecture))
+    return cached(
+        f"rootfs-{suite.name}-{architecture}", recipe, lambda folder: _unpack(folder, suite, architecture)
+    )
 
 
 def _unpack(folder: Path, suite: Suite, architecture: str) -> None:

@@ -9,16 +9,10 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from packaging.markers import default_environment
-from packaging.requirements import Requirement
-
 from .cache import cached
 from .host import run
 
 REPOSITORY = Path(__file__).parents[2]
-PINS = REPOSITORY / "edge_ecg" / "deploy" / "pins.txt"
-# What a Raspberry Pi is given: the base install, and the second engine beside the first.
-NEWEST = ("edge-ecg[onnx]",)
 # pip does not know that a system that takes manylinux_2_28 takes all older ones too: name each.
 _GLIBC = {"bookworm": 36, "trixie": 41}
 
@@ -30,22 +24,6 @@ def tags(python: str, machine: str = "aarch64") -> list[str]:
     platforms += [f"manylinux2014_{machine}", f"linux_{machine}"]
     options = [word for platform in platforms for word in ("--platform", platform)]
     return [*options, "--python-version", python, "--implementation", "cp", "--only-binary=:all:"]
-
-
-def pinned(python: str, machine: str = "aarch64", path: Path = PINS) -> list[str]:
-    """Return the lines ``name==version`` of the pins whose markers hold for that Python on that machine.
-
-    pip evaluates markers for the Python that runs it, whatever ``--python-version`` says; hence this.
-    """
-    environment = {
-        **default_environment(), "python_version": python, "python_full_version": f"{python}.0",
-        "platform_machine": machine, "sys_platform": "linux", "platform_system": "Linux",
-    }  # fmt: skip
-    lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
-    wanted = [Requirement(line) for line in lines if line]
-    return sorted(
-        f"{one.name}{one.specifier}" for one in wanted if one.marker is None or one.marker.evaluate(environment)
-    )
 
 
 def resolve(requirements: Sequence[str], python: str, machine: str = "aarch64") -> list[str]:

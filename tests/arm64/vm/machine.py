@@ -69,7 +69,11 @@ class Machine:
         ]  # fmt: skip
         with (self.work / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(word) for word in words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [str(word) for word in words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self.await_login(started + BOOT_TIMEOUT_S)
         return time.monotonic() - started
@@ -84,7 +88,9 @@ class Machine:
             if self._process is None or self._process.poll() is not None:
                 raise RuntimeError(f"QEMU ended: {(self.work / 'qemu.log').read_text()[-2000:]}")
             if time.monotonic() > deadline_s:
-                raise RuntimeError(f"no login; the console says:\n{self.console.read_text(errors='replace')[-4000:]}")
+                raise RuntimeError(
+                    f"no login; the console says:\n{self.console.read_text(errors='replace')[-4000:]}"
+                )
             time.sleep(1.0)  # nothing of the machine can be awaited before it answers
 
     def ssh(
