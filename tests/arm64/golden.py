@@ -16,4 +16,9 @@ bundle = read_bundle(path)
 heads, golden = load_heads(bundle), Golden.from_bundle(bundle)
 for name in engines or bundle.manifest.engines:
     model = open_model(bundle, name, heads)
-    print(json.dumps({"engine": name, **asdict(check_engine(model, golden))}), flush=True)
+    largest = float(abs(golden.embeddings[name]).max())
+    found = asdict(check_engine(model, golden))
+    print(
+        json.dumps({"engine": name, "package": model.encoder.version, "largest": largest, **found}),
+        flush=True,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ INT8 = ("litert-int8", "onnx-int8")
 # Measured: 1e-6 of the largest embedding value; sums are done in another order there.
 FLOAT_RELATIVE = 1e-5
 FLOAT_PROBABILITY = 2e-4  # two units of the last digit that is printed
-RUN = ("run", "--port", "file:recording.csv?speed=max", "--json", "--hop", "5")
+RUN = ("run", "--port", "file:recording.csv?speed=max", "--json", "--hop", "5", "--duration", "25")
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -60,7 +59,7 @@ def test_a_board_computes_what_this_host_computes(
         if "int8" in one["engine"]:
             assert one["equal"] == 1.0
         else:
-            assert one["max_abs"] < 1
+            assert one["max_abs"] <= FLOAT_RELATIVE * one["largest"], one
 
     for engine in INT8:
         command = " ".join(
@@ -68,6 +67,6 @@ def test_a_board_computes_what_this_host_computes(
         )
         there = decisions(machine.run("sh", "-c", command).stdout)
         here = decisions(host_edge_ecg(*RUN, "--engine", engine, cwd=recording.parent))
-        assert len(here) == 5
-        assert sum(one["decision"] is not None for one in here) >= 4
+        assert len(here) == 4
+        assert sum(one["decision"] is not None for one in here) >= 3
         assert there == here

@@ -39,7 +39,7 @@ def host(tmp_path: Path) -> Host:
     put(
         tmp_path,
         {
-            "etc/group": "root:x:0:\ndialout:x:20:ann\nbluetooth:x:112:\n",
+            "etc/group": "root:x:0:\nuucp:x:10:\ndialout:x:20:ann\nbluetooth:x:112:\n",
             "etc/passwd": "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n",
             "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
             "proc/1/comm": "systemd\n",
@@ -84,8 +84,8 @@ def test_a_healthy_pi_has_nothing_to_mend(host: Host) -> None:
     found = [check for check in examine(host) if check.name not in ("model", "serial ports")]
     assert {check.name: check.status for check in found} == dict.fromkeys(
         [
-            "board", "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth", "bt: addresses",
-            "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
+            "board", "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth",
+            "bt: addresses", "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
         ],
         Status.OK,
     )  # fmt: skip
