@@ -1,4 +1,4 @@
-"""What edge-ecg keeps on a device, and how it changes there without a moment in which nothing works."""
+"""Putting bundles on a device: what runs there (this package) and what drives it from afar (``remote``)."""
 
 from .health import (
     Health,

@@ -12,17 +12,19 @@ from time import time
 from typing import Any
 
 from .._version import __version__
+from ..bench.emulated import emulated as emulated_machine
 from ..bundle import Bundle
 from ..engines import AUTO
 from ..errors import BundleError, DataError, EdgeEcgError, GateError
 from ..health.host import free_bytes
 from . import proving
 from .creating import bundle_file
-from .disk import Disk
+from .disk import Disk, nearest_folder
 from .layout import Home
 from .proving import Proof, prove_all
 from .release import Release
 from .releases import Releases
+from .remembered import require_newer
 
 HOP_S = 1.0
 # A window must be decided before the next one is due, beside the filters and the network.
@@ -46,7 +48,7 @@ def admit(
     clock: Callable[[], float] = time,
     disk: Disk | None = None,
     free: Callable[[Path], int] = free_bytes,
-    emulated: Callable[[], str | None] | None = None,
+    emulated: Callable[[], str | None] = emulated_machine,
     prover: Prover | None = None,
 ) -> Release:
     """Check a bundle on this device and put it among its releases; nothing is switched.
@@ -88,10 +90,7 @@ def admit(
     releases = Releases(home, clock, disk=disk)
     digest: str | None = None
     try:
-        known = _known_by_name(releases, bundle_path)
-        if known is not None:
-            return known
-        data, bundle = bundle_file(bundle_path)
+        data, bundle = bundle_file(_where_it_is(releases, bundle_path))
         digest = hashlib.sha256(data).hexdigest()
         if bundle_path.parent == home.incoming and bundle_path.stem != digest:
             raise BundleError(
@@ -99,6 +98,8 @@ def admit(
                 why=f"Its SHA-256 is {digest}.",
                 remedy="Send it again.",
             )
+        if not allow_downgrade:
+            require_newer(home, bundle.manifest)
         runtime, python = _runtime(home, runtime_id)
         for release in releases.all():
             if release.sha256 == digest and release.runtime == runtime and releases.good(release.name):
@@ -107,13 +108,14 @@ def admit(
         _require_room(home, len(data), free)
         proofs = (prover or _prove)(bundle_path, bundle, python)
         used = proving.chosen(proofs, engine, bundle.name_at_sha)
-        why = emulated() if emulated else None
+        why = emulated()
         _require_speed(bundle, used, max_latency_ms, why)
     except EdgeEcgError as error:
         if digest is not None:
             _note(releases, "refused", digest, deployment, reason=f"{error.what} {error.why}".strip())
         raise
-    release = releases.create(bundle_path, runtime, _admitted(proofs, used, max_latency_ms, why))
+    admitted = _admitted(proofs, used, max_latency_ms, why)
+    release = releases.create(bundle_path, runtime, admitted, sha256=digest)
     if bundle_path.parent == home.incoming:
         with suppress(OSError):
             releases.disk.delete(bundle_path)
@@ -124,13 +126,12 @@ def _prove(path: Path, bundle: Bundle, python: Path) -> dict[str, Proof]:
     return prove_all(path, bundle.manifest, python)
 
 
-def _known_by_name(releases: Releases, path: Path) -> Release | None:
-    """Return the release that an upload has become before, should the command come again."""
+def _where_it_is(releases: Releases, path: Path) -> Path:
+    """Return the release's bundle for an upload that has become one before, should the command come again."""
     if path.exists() or path.parent != releases.home.incoming:
-        return None
-    return next(
-        (one for one in reversed(releases.all()) if one.sha256 == path.stem and releases.good(one.name)), None
-    )
+        return path
+    known = [one for one in releases.all() if one.sha256 == path.stem and releases.good(one.name)]
+    return known[-1].bundle if known else path
 
 
 def _runtime(home: Home, runtime_id: str | None) -> tuple[str, Path]:
@@ -143,7 +144,7 @@ def _runtime(home: Home, runtime_id: str | None) -> tuple[str, Path]:
 
 
 def _require_room(home: Home, size: int, free: Callable[[Path], int]) -> None:
-    left = free(home.root)
+    left = free(nearest_folder(home.root))
     if left < size + _MARGIN_BYTES:
         raise DataError(
             f"The disk of {home.root} has no room for this bundle.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from ..bundle import Bundle, read_bundle
@@ -73,10 +74,16 @@ def runtime_target(home: Home, runtime_id: str) -> str:
 def write_release(disk: Disk, release: Release, data: bytes, runtime: str) -> None:
     """Write a release's folder; OSError when the disk refuses, and then there is no release."""
     half = release.path.with_name(f"{NEW}{release.name}")
-    disk.make_folder(half)
-    disk.write(half / BUNDLE_NAME, data)
-    disk.write(half / RELEASE_NAME, json_bytes(release.to_json()))
-    disk.link(half / RUNTIME_NAME, runtime)
-    disk.sync_folder(half)
-    disk.rename(half, release.path)
+    try:
+        disk.make_folder(half)
+        disk.write(half / BUNDLE_NAME, data)
+        disk.write(half / RELEASE_NAME, json_bytes(release.to_json()))
+        disk.link(half / RUNTIME_NAME, runtime)
+        disk.sync_folder(half)
+        disk.rename(half, release.path)
+    except OSError:
+        # What did not fit must not fill the disk for others.
+        with suppress(OSError):
+            disk.remove_tree(half)
+        raise
     disk.sync_folder(release.path.parent)

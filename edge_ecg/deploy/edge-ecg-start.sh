@@ -59,7 +59,8 @@ note_fallback() {
 }
 
 on_trial() {
-    case $(tr -d '\0' <"$state/trial.json" 2>/dev/null) in
+    # The braces come first: a file that is not there is no news.
+    case $({ tr -d '\0' <"$state/trial.json"; } 2>/dev/null) in
     *"\"release\": \"$1\""* | *"\"replaces\": \"$1\""*) return 0 ;;
     esac
     return 1
@@ -67,7 +68,7 @@ on_trial() {
 
 # How often this release was started on trial; 0 when nobody knows.
 started() {
-    read -r number name 2>/dev/null <"$state/starts" || [ -n "${number:-}" ] || number=0
+    { read -r number name <"$state/starts"; } 2>/dev/null || [ -n "${number:-}" ] || number=0
     [ "${name:-}" = "$1" ] || number=0
     case $number in
     [0-9]) ;;

@@ -126,6 +126,11 @@ class Home:
         return self.state / "bad.json"
 
     @property
+    def reverting(self) -> Path:
+        """Present while a release is taken back: which one, and why."""
+        return self.state / "reverting.json"
+
+    @property
     def fallbacks(self) -> Path:
         """What the start script took back: ``RELEASE SECONDS_SINCE_1970 REASON``, one a line."""
         return self.state / "fallbacks"

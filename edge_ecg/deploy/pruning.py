@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from .disk import Disk
+from .health import read_health
 from .layout import COMPLETE_NAME, Home
 from .shelf import Shelf
 from .trial import read_trial
@@ -21,6 +22,9 @@ def needed_releases(shelf: Shelf, spare: int, keep: Collection[str]) -> set[str]
     """Return the names of the releases to keep: in use, on trial, in ``keep``, and the newest others."""
     releases, bad, trial = shelf.all(), shelf.bad(), read_trial(shelf.home)
     needed = {one.name for one in (shelf.current(), shelf.previous()) if one is not None} | set(keep)
+    health = read_health(shelf.home)
+    if health is not None:
+        needed.add(health.release)  # the service may not have noticed yet that another one counts
     if trial is not None:
         needed |= {name for name in (trial.release, trial.previous, trial.replaces) if name}
     others = [one.name for one in reversed(releases) if one.name not in needed and one.name not in bad]

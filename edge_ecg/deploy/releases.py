@@ -13,56 +13,24 @@ same command again finishes what was begun:
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from time import time
 from typing import Any
 
-from ..errors import DataError, GateError
+from ..bundle import read_bundle
+from ..errors import BundleError, DataError, GateError
 from .creating import bundle_file, runtime_target, write_release
-from .disk import Disk, disk_errors, read_json
-from .journal import Journal, iso_time
-from .layout import Home
-from .lock import HomeLock
-from .pruning import needed_releases, remove_folder, sweep, unused_runtimes
+from .journal import iso_time
+from .pruning import needed_releases, remove_folder, unused_runtimes
+from .recovery import Recovery, target
 from .release import CONFIRMED_NAME, Release, release_name
-from .shelf import Shelf, is_whole
-from .trial import Bad, Trial, read_fallbacks, read_trial, write_bad, write_trial
+from .remembered import remember
+from .shelf import is_whole
+from .trial import Trial, write_bad, write_trial
 
-_RUNTIME_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
-
-class Releases(Shelf):
-    """The releases of a home, and every change to them.
-
-    Parameters
-    ----------
-    home:
-        Where they lie.
-    clock:
-        Seconds since 1970.
-    disk:
-        Makes the changes; tests stop it between two steps.
-    lock:
-        Held during every change; left out: the home's.
-
-    """
-
-    def __init__(
-        self,
-        home: Home,
-        clock: Callable[[], float] = time,
-        *,
-        disk: Disk | None = None,
-        lock: HomeLock | None = None,
-    ) -> None:
-        super().__init__(home)
-        self.clock = clock
-        self.disk = disk or Disk()
-        self.lock = lock or HomeLock(home)
-        self.journal = Journal(home, clock, self.disk)
+class Releases(Recovery):
+    """The releases of a home, and every change to them; parameters as :class:`Recovery`."""
 
     def create(
         self,
@@ -70,7 +38,7 @@ class Releases(Shelf):
         runtime_id: str,
         admitted: Mapping[str, Any],
         *,
-        signed_by: str | None = None,
+        sha256: str | None = None,
     ) -> Release:
         """Put a bundle among the releases; nothing is switched.
 
@@ -82,8 +50,8 @@ class Releases(Shelf):
             The runtime that will run it: a name below ``runtimes``, or an absolute path.
         admitted:
             What was found out about it, for ``release.json``.
-        signed_by:
-            Whose signature it bears.
+        sha256:
+            What the file's SHA-256 was when all that was found out.
 
         Returns
         -------
@@ -99,8 +67,13 @@ class Releases(Shelf):
         """
         data, bundle = bundle_file(bundle_path)
         digest = hashlib.sha256(data).hexdigest()
+        if sha256 not in (None, digest):
+            raise BundleError(
+                f"{bundle_path} is not the file any more that was checked.", remedy="Try again."
+            )
+        signed_by = ", ".join(str(key) for key in bundle.trusted_by or bundle.signers) or None
         with self._changing("create a release"):
-            target = runtime_target(self.home, runtime_id)
+            runtime = runtime_target(self.home, runtime_id)
             for release in self.all():
                 if release.sha256 == digest and release.runtime == runtime_id and is_whole(release):
                     return release
@@ -110,7 +83,7 @@ class Releases(Shelf):
                 folder, number, bundle.name_at_sha, bundle.manifest.version, iso_time(self.clock()), digest,
                 runtime_id, signed_by, admitted,
             )  # fmt: skip
-            write_release(self.disk, release, data, target)
+            write_release(self.disk, release, data, runtime)
             self._note("admitted", release)
         return release
 
@@ -136,40 +109,22 @@ class Releases(Shelf):
 
         Raises
         ------
-        UsageError, DataError, GateError
-            When there is no such release; when it is damaged or the disk refuses; when it was taken back
-            before.
+        UsageError, DataError, BundleError, GateError
+            When there is no such release; when it is damaged or the disk refuses; when its signer is not
+            trusted here any more; when it was taken back before.
 
         """
         wanted = self.get(release if isinstance(release, str) else release.name)
         with self._changing("switch to a release"):
             wanted.check()
+            read_bundle(wanted.bundle)  # is its signer still trusted?
             current = self.current()
             if current is not None and current.name == wanted.name:
                 if watch_s is None:
                     self._confirm(wanted)
                 return self.trial()
             self._require_good(wanted, again=again)
-            before = self.trial()
-            good = self.good(before.previous) if before else current
-            if good is not None:
-                self.disk.replace_link(self.home.previous, _target(good))
-            if watch_s is not None:
-                # The start script counts in place: that needs no room, however full the disk is.
-                self.disk.replace_file(self.home.starts, f"0 {wanted.name}\n".encode())
-                write_trial(
-                    self.home,
-                    Trial(
-                        wanted.name,
-                        good.name if good else None,
-                        self.clock(),
-                        watch_s,
-                        before.release if before else None,
-                    ),
-                    self.disk,
-                )
-            self.disk.replace_link(self.home.current, _target(wanted))
-            self._note("switched", wanted, previous=good.name if good else None, watch_s=watch_s)
+            self._switch(wanted, current, watch_s or 0.0)
             if watch_s is None:
                 self._confirm(wanted)
             return self.trial()
@@ -219,30 +174,18 @@ class Releases(Shelf):
             When there is nothing to go back to (the current release still counts then), or the disk refuses.
 
         """
-        with self._changing("go back to the release before"):
+        with self._changing("go back to the release before") as finished:
             current = self.current()
-            if current is not None and release is not None and current.name != release:
+            if current is not None and (finished if release is None else current.name != release):
                 return current
-            back = self.previous()
-            if back is None or (current is not None and back.name == current.name) or not is_whole(back):
-                back = self.older_good(current)
+            back = self._before(current)
             if back is None:
                 raise DataError(
                     "There is no release to go back to; the current one still counts.",
                     why="No other release here is whole, and was confirmed before.",
                     remedy="Flash a bundle: edge-ecg flash HOST BUNDLE",
                 )
-            if current is not None:
-                with suppress(OSError):  # a full disk must not keep us here
-                    marked = self.bad()
-                    marked.pop(current.name, None)
-                    marked[current.name] = Bad(reason, iso_time(self.clock()), back.name)
-                    write_bad(self.home, marked, self.disk)
-            self._go_back(back)
-            if current is not None:
-                self._note("reverted", current, reason=reason, to=back.name)
-            with suppress(OSError):
-                self._tidy()
+            self._take_back(current, back, reason)
             return back
 
     def prune(self, spare: int = 1, keep: frozenset[str] = frozenset()) -> list[str]:
@@ -276,80 +219,37 @@ class Releases(Shelf):
                 remove_folder(self.disk, folder)
             return [folder.name for folder in (*removed, *runtimes)]
 
-    # ------------------------------------------------------------------ steps
-
-    @contextmanager
-    def _changing(self, what: str) -> Iterator[None]:
-        with self.lock.to(what), disk_errors(f"To {what}"):
-            self.disk.make_folder(self.home.releases)
-            self.disk.make_folder(self.home.state)
-            with suppress(OSError):  # also on a full disk it must be possible to go back
-                self._recover()
-            yield
-
-    def _recover(self) -> None:
-        """Finish what an earlier command or the start script left unfinished."""
-        fallbacks = read_fallbacks(self.home)
-        if fallbacks:
-            for name, bad in fallbacks:
-                self._record("reverted", name, reason=bad.reason, to=bad.to, by="edge-ecg-start")
-            write_bad(self.home, self.bad(), self.disk)
-        self._tidy()
-        sweep(self.home, self.disk)
-
-    def _tidy(self) -> None:
-        """After going back: ``previous`` leads to one that is older and good, or nowhere."""
-        current, previous = self.current(), self.previous()
-        if current is None:
-            return
-        if previous is None or previous.name == current.name:
-            older = self.older_good(current)
-            if older is not None:
-                self.disk.replace_link(self.home.previous, _target(older))
-            else:
-                self.disk.delete(self.home.previous)
-        trial = read_trial(self.home)
-        if trial is not None and self.trial() is None and trial.release in self.bad():
-            self.disk.delete(self.home.trial)
-            self.disk.delete(self.home.starts)
+    def _switch(self, wanted: Release, current: Release | None, watch_s: float) -> None:
+        before = self.trial()
+        # One on trial is no good to go back to, unless there is nothing else.
+        good = (self.good(before.previous) or current) if before else current
+        if good is not None and not is_whole(good):
+            good = self.older_good(good)
+        trial = Trial(
+            wanted.name,
+            good.name if good else None,
+            self.clock(),
+            watch_s,
+            before.release if before else None,
+        )
+        # The start script counts in place: that needs no room, however full the disk is.
+        self.disk.replace_file(self.home.starts, f"0 {wanted.name}\n".encode())
+        write_trial(self.home, trial, self.disk)
+        if good is not None:
+            self.disk.replace_link(self.home.previous, target(good))
+        self.disk.replace_link(self.home.current, target(wanted))
+        self._note("switched", wanted, previous=trial.previous, watch_s=watch_s)
 
     def _confirm(self, release: Release) -> None:
         trial = self.trial()
         if trial is None and release.confirmed:
+            self.disk.delete(self.home.trial)  # of a switch that was begun, and not taken up again
             return
-        self._raise_highest(release)
+        remember(self.home, release, self.disk)
         self.disk.replace_file(release.path / CONFIRMED_NAME, f"{iso_time(self.clock())}\n".encode())
         self.disk.delete(self.home.trial)
         self.disk.delete(self.home.starts)
         self._note("confirmed", release)
-
-    def _raise_highest(self, release: Release) -> None:
-        known = read_json(self.home.highest)
-        highest = known if isinstance(known, dict) else {}
-        name = release.model.rpartition("@")[0]
-        highest[name] = {"version": release.version, "release": release.name}
-        self.disk.replace_json(self.home.highest, highest)
-
-    def _go_back(self, back: Release) -> None:
-        try:
-            self.disk.replace_link(self.home.current, _target(back))
-        except OSError:
-            # No room even for a link: the link that is there is given the other name.
-            previous = self.previous()
-            if previous is None or previous.name != back.name:
-                raise
-            self.disk.rename(self.home.previous, self.home.current)
-            self.disk.sync_folder(self.home.root)
-
-    def _note(self, step: str, release: Release, **more: Any) -> None:
-        self._record(step, release.name, sha256=release.sha256, **more)
-
-    def _record(self, step: str, name: str, **more: Any) -> None:
-        # The journal tells what was done; that it cannot be written undoes nothing.
-        with suppress(OSError):
-            self.journal.record(step, release=name, **more)
-
-    # ------------------------------------------------------------------ questions
 
     def _require_current(self) -> Release:
         current = self.current()
@@ -372,7 +272,3 @@ class Releases(Shelf):
                 remedy="Mend the cause, then try it once more with --again.",
             )
         write_bad(self.home, marked, self.disk)
-
-
-def _target(release: Release) -> str:
-    return f"releases/{release.name}"

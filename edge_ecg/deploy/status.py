@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +9,12 @@ from typing import Any
 
 from .._version import __version__
 from ..bench.machine import this_machine
+from ..bundle import TrustedKeys
+from ..errors import BundleError
 from ..health import Host
-from ..health.machine import clock_synchronised, hottest_c, throttled_bits
+from ..health.machine import clock_synchronised
+from ..health.readings import SINCE_BOOT, hottest_c, throttled_bits
+from .disk import nearest_folder
 from .health import Health, has_service, is_alive, read_health, read_service
 from .journal import Journal
 from .layout import Home
@@ -41,10 +44,11 @@ def device_status(
     -------
     JSON-able. ``release`` is the current release's name, ``trial`` what :class:`Trial` holds or None,
     ``health`` the service's last report with the ages of its moments in seconds, ``service`` None where none
-    is installed. What cannot be found out is None, never a guess.
+    is installed, ``keys`` whom this device trusts (None: unreadable, and then no bundle is taken). What
+    cannot be found out is None, never a guess.
 
     """
-    host = host or Host(folder=_existing(home.root))
+    host = host or Host(folder=nearest_folder(home.root))
     releases = Releases(home, host.clock)
     current, previous, trial = releases.current(), releases.previous(), releases.trial()
     bad = releases.bad()
@@ -92,7 +96,7 @@ def device_status(
         "python": platform.python_version(),
         "machine": machine.architecture,
         "board": machine.model,
-        "keys": [],
+        "keys": _keys(env),
     }
 
 
@@ -132,19 +136,20 @@ def _throttled(bits: int) -> dict[str, Any]:
     return {
         "bits": bits,
         "now": [text for bit, text in _THROTTLED.items() if bits >> bit & 1],
-        "since_boot": [text for bit, text in _THROTTLED.items() if bits >> (bit + 16) & 1],
+        "since_boot": [text for bit, text in _THROTTLED.items() if bits >> (bit + SINCE_BOOT) & 1],
     }
+
+
+def _keys(env: Mapping[str, str] | None) -> list[str] | None:
+    """Whom this device trusts, None when that cannot be read."""
+    try:
+        return [str(one.key) for one in TrustedKeys.of_machine(env).keys]
+    except BundleError:
+        return None
 
 
 def _free(host: Host, path: Path) -> int | None:
     try:
-        return host.free(_existing(path))
+        return host.free(nearest_folder(path))
     except OSError:
         return None
-
-
-def _existing(path: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path if os.access(path, os.X_OK) else Path("/")

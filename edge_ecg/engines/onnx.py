@@ -17,6 +17,7 @@ class OnnxEncoder:
         self.name = name
         self.embedding = embedding
         self.version = f"onnxruntime {onnxruntime.__version__}"
+        self.backend = ", ".join(session.get_providers())
         self._session = session
         self._input = session.get_inputs()[0].name
 
