@@ -49,6 +49,10 @@ VERBS: dict[str, Verb] = {
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
     "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
     "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+    "flash": Verb("edge_ecg.cli.flash", "put a bundle on a device over SSH; it proves itself there first"),
+    "rollback": Verb("edge_ecg.cli.rollback", "go back to the model that a device ran before"),
+    "status": Verb("edge_ecg.cli.status", "what a device runs, and how well; without HOST this machine"),
+    "logs": Verb("edge_ecg.cli.logs", "the log of the service on a device"),
     "device": Verb("edge_ecg.cli.device", "the device's own side of flash and status", hidden=True),
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ...errors import BundleError, EdgeEcgError, GateError, RemoteError
@@ -12,7 +13,7 @@ from .ssh import Completed, Remote
 Record = dict[str, Any]
 # What is wrong with the bundle or the model is so on any machine; all else is the device's own trouble.
 _ERRORS: dict[int, type[EdgeEcgError]] = {4: BundleError, 6: GateError}
-_MAX_RECORDS = 10_000
+_NOTHING = 78
 
 
 class DeviceSide:
@@ -69,6 +70,38 @@ class DeviceSide:
             raise device_error(self._remote.host, done)
 
 
+def call_current(remote: Remote, *words: str, timeout_s: float | None = None) -> Record:
+    """Run a verb of the current release's ``edge-ecg``, in one round trip; returns its last record.
+
+    Raises
+    ------
+    BundleError, GateError
+        When the verb refused a bundle or a model.
+    RemoteError
+        When nothing has been flashed there, or anything else went wrong.
+
+    """
+    script = f"""
+EDGE_ECG_HOME=${{EDGE_ECG_HOME:-$HOME/.local/share/edge-ecg}}; export EDGE_ECG_HOME
+program=$EDGE_ECG_HOME/current/runtime/bin/edge-ecg
+[ -x "$program" ] || exit {_NOTHING}
+exec "$program" {shlex.join(words)} --json
+"""
+    done = remote.run(script, timeout_s=timeout_s)
+    if done.returncode == _NOTHING:
+        raise RemoteError(
+            f"Nothing has been flashed to {remote.host} yet.",
+            why="There is no current release in the folder of edge-ecg (~/.local/share/edge-ecg).",
+            remedy=f"edge-ecg flash {remote.host} BUNDLE",
+        )
+    if done.returncode:
+        raise device_error(remote.host, done)
+    records = list(_records(done.text.splitlines()))
+    if not records:
+        raise RemoteError(f"`edge-ecg {' '.join(words)}` on {remote.host} answered nothing.")
+    return records[-1]
+
+
 def device_error(host: str, done: Completed) -> EdgeEcgError:
     """Return what a failed ``edge-ecg`` on a device said, as an error that names the device."""
     what, why, remedy = "", "", ""
@@ -84,13 +117,13 @@ def device_error(host: str, done: Completed) -> EdgeEcgError:
         return RemoteError(
             f"edge-ecg on {host} ended without a word that it should have (exit code {done.returncode}).",
             why=done.words,
-            remedy="Run the same command again; a runtime that is broken is made anew once its file .complete is "
+            remedy="Run the same command again; a broken runtime is made anew once its file .complete is "
             "removed there.",
         )
     return kind(f"{host}: {what}", why=why, remedy=remedy)
 
 
-def _records(lines: Sequence[str] | Iterator[str] | Any) -> Iterator[Record]:
+def _records(lines: Iterable[str]) -> Iterator[Record]:
     for line in lines:
         try:
             value = json.loads(line)

@@ -6,21 +6,22 @@ runs the old model or the new one, and the same call again finishes what was beg
 
 from __future__ import annotations
 
-import json
-import re
+import hashlib
 import shlex
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ...bundle import read_bundle
-from ...errors import BundleError, EdgeEcgError, GateError, RemoteError, UsageError
+from ...bundle import TrustedKeys, read_bundle
+from ...errors import BundleError, EdgeEcgError, GateError, RemoteError
+from ..start_script import start_script
 from .device_side import DeviceSide
+from .flash_options import Flashed, FlashOptions, Listener
 from .logs import last_lines
 from .probe import Probe, probe, require_usable
-from .runtime import Runtime, install_runtime, make_runtime
+from .runtime import Runtime, install_runtime, make_runtime, own_wheel
 from .ssh import Remote
+from .telling import admitted, watching
+from .trust import read_public_key, trust
 from .upload import sha256_of, upload
 
 _ADMIT_LIMIT_S = 900.0
@@ -28,84 +29,8 @@ _CALL_LIMIT_S = 120.0
 # What the service may take to start, to be started again three times, and to go back.
 _PATIENCE_S = 150.0
 _MARGIN_BYTES = 32 << 20
-_PUBLIC_KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/=]{60,200}( [^\r\n]*)?\n?")
-
-
-class Listener(Protocol):
-    """Who is told what goes on; all that is called may come from any thread."""
-
-    def step(self, name: str, text: str) -> None:
-        """A step has begun or ended: its name in one word, and a sentence."""
-
-    def progress(self, name: str, done: int, total: int) -> None:
-        """So many bytes of all have arrived."""
-
-    def warn(self, text: str) -> None:
-        """Something is not as it should be, and does not keep us from going on."""
-
-
-@dataclass(frozen=True, slots=True)
-class FlashOptions:
-    """What to put on a device, and how.
-
-    Attributes
-    ----------
-    bundle:
-        The bundle file.
-    watch_s:
-        How long the service must run the new model in good health.
-    engine:
-        ``litert``, or ``both`` with ONNX Runtime beside it.
-    wheelhouse:
-        Send the runtime's packages from this folder; None: the device gets them from PyPI.
-    runtime_wheel:
-        Another wheel of edge-ecg than the one that is made of what runs here.
-    trust:
-        A public key to put among the device's trusted ones first.
-    service:
-        Install the service, reading from this address (empty: as configured there); None: do not.
-    max_latency_ms:
-        The latency gate; None: the device's own.
-    allow_downgrade, again:
-        Take an older version; take one that was taken back before.
-    dry_run:
-        Look and say what would be done.
-
-    """
-
-    bundle: Path
-    watch_s: float = 30.0
-    engine: str = "litert"
-    wheelhouse: Path | None = None
-    runtime_wheel: str | None = None
-    trust: Path | None = None
-    service: str | None = None
-    max_latency_ms: float | None = None
-    allow_downgrade: bool = False
-    again: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Flashed:
-    """What came of it: the release that counts now, the one before, and whether anything was changed.
-
-    ``confirmed`` is True when the release has proven itself: by its golden windows alone where there is no
-    service (``watched`` False), else by running in good health.
-    """
-
-    release: str
-    previous: str | None
-    model: str
-    changed: bool
-    confirmed: bool
-    watched: bool
-    runtime: str
-    dry_run: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return asdict(self)
+# The current one, the one before, and one more.
+_KEPT_RELEASES = 3
 
 
 class Flash:
@@ -122,11 +47,12 @@ class Flash:
 
     def __init__(self, options: FlashOptions, folder: Path) -> None:
         self.options = options
-        self._folder = folder
-        self.model = read_bundle(options.bundle).name_at_sha
+        self._wheel = own_wheel(folder, options.runtime_wheel)
+        # Whose signature it must bear is the device's to say.
+        self.model = read_bundle(options.bundle, trust=TrustedKeys()).name_at_sha
         self.sha256 = sha256_of(options.bundle)
         self._size = options.bundle.stat().st_size
-        self._key = None if options.trust is None else _public_key(options.trust)
+        self._key = "" if options.trust is None else read_public_key(options.trust)
 
     def run(self, remote: Remote, listener: Listener) -> Flashed:
         """Do it on one device, over an open connection.
@@ -142,14 +68,15 @@ class Flash:
 
         """
         found = probe(remote)
-        runtime = make_runtime(found, self._folder, self.options.engine, self.options.runtime_wheel)
+        runtime = make_runtime(found.python(), found.machine, self._wheel, self.options.engine)
         self._look(remote, found, runtime, listener)
         if self.options.dry_run:
             return self._dry(found, runtime, listener)
-        if self._key is not None:
-            self._trust(remote, self._key, listener)
+        if self.options.trust is not None:
+            file = trust(remote, self.options.trust, self._key)
+            listener.step("trust", f"{self.options.trust.name} is trusted there: {file}")
         device = DeviceSide(remote, found.root, runtime.id)
-        if found.runs(self.sha256, runtime.id) and not self._key:
+        if found.runs(self.sha256, runtime.id):
             listener.step("same", f"{found.current} is what runs there; nothing to do")
             self._service(remote, found, listener)
             return self._result(found.current, None, runtime, changed=False, watched=False)
@@ -180,21 +107,6 @@ class Flash:
             listener.step("upload", f"{self._size / 1e6:.1f} MB would be sent, checked and switched to")
         return self._result(found.current, None, runtime, changed=False, watched=False, dry_run=True)
 
-    def _trust(self, remote: Remote, key: str, listener: Listener) -> None:
-        assert self.options.trust is not None
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", self.options.trust.name)
-        script = f"""
-umask 022
-folder=${{EDGE_ECG_TRUSTED_KEYS:-${{XDG_CONFIG_HOME:-$HOME/.config}}/edge-ecg/trusted_keys}}
-folder=${{folder%%:*}}
-mkdir -p "$folder" && printf '%s\\n' {shlex.quote(key)} >"$folder/.{name}.new" \
-&& sync "$folder/.{name}.new" && mv "$folder/.{name}.new" "$folder/{name}" && printf '%s' "$folder/{name}"
-"""
-        done = remote.run(script, timeout_s=_CALL_LIMIT_S)
-        if done.returncode:
-            raise RemoteError(f"{remote.host} does not take the trusted key.", why=done.words)
-        listener.step("trust", f"{done.text} trusts {self.options.trust.name}")
-
     def _runtime(self, remote: Remote, found: Probe, runtime: Runtime, listener: Listener) -> None:
         new = install_runtime(
             remote,
@@ -209,9 +121,10 @@ mkdir -p "$folder" && printf '%s\\n' {shlex.quote(key)} >"$folder/.{name}.new" \
     def _admit(
         self, remote: Remote, found: Probe, runtime: Runtime, device: DeviceSide, listener: Listener
     ) -> dict[str, Any]:
-        device.call("device", "init", timeout_s=_CALL_LIMIT_S)
+        if found.start_script != hashlib.sha256(start_script()).hexdigest() or self.options.runtime_wheel:
+            device.call("device", "init", timeout_s=_CALL_LIMIT_S)
         path = f"{found.root}/incoming/{self.sha256}.ecgb"
-        words = ["device", "admit", path, *self._admit_options()]
+        words = ["device", "admit", path, "--runtime", runtime.id, *self._admit_options()]
         if found.has(self.sha256, runtime.id):
             try:
                 listener.step("admit", "admitted before; checked again")
@@ -221,7 +134,7 @@ mkdir -p "$folder" && printf '%s\\n' {shlex.quote(key)} >"$folder/.{name}.new" \
         self._upload(remote, path, listener)
         listener.step("admit", "signature, hashes, golden windows and latency are checked on the device")
         release = device.call(*words, timeout_s=_ADMIT_LIMIT_S)
-        listener.step("admit", _admitted(release))
+        listener.step("admit", admitted(release))
         return release
 
     def _admit_options(self) -> list[str]:
@@ -249,12 +162,12 @@ mkdir -p "$folder" && printf '%s\\n' {shlex.quote(key)} >"$folder/.{name}.new" \
         self,
         remote: Remote,
         found: Probe,
-        admitted: dict[str, Any],
+        release: dict[str, Any],
         runtime: Runtime,
         device: DeviceSide,
         listener: Listener,
     ) -> Flashed:
-        name = str(admitted["release"])
+        name = str(release["release"])
         words = ["device", "switch", name, "--watch-s", f"{self.options.watch_s:g}"]
         try:
             done = device.call(*words, *(["--again"] if self.options.again else []), timeout_s=_CALL_LIMIT_S)
@@ -268,14 +181,16 @@ mkdir -p "$folder" && printf '%s\\n' {shlex.quote(key)} >"$folder/.{name}.new" \
         except GateError as error:
             raise self._with_log(remote, found, error) from None
         self._service(remote, found, listener)
-        self._prune(device, listener)
+        # A call costs a Zero 2 W seconds: not made where there cannot be anything to tidy away.
+        if len(found.releases) >= _KEPT_RELEASES or len(set(found.runtimes) - {runtime.id}) > 1:
+            self._prune(device, listener)
         return self._result(name, previous, runtime, changed=name != found.current, watched=watched)
 
     def _watch(self, device: DeviceSide, name: str, listener: Listener) -> None:
         timeout_s = self.options.watch_s + _PATIENCE_S
         said = ""
         for record in device.follow("device", "watch", name, "--timeout", f"{timeout_s:g}"):
-            text = _watching(record)
+            text = watching(record)
             if text and text != said:
                 said = text
                 listener.step("watch", text)
@@ -326,55 +241,3 @@ mkdir -p "$folder" && printf '%s\\n' {shlex.quote(key)} >"$folder/.{name}.new" \
         dry_run: bool = False,
     ) -> Flashed:
         return Flashed(release, previous, self.model, changed, not dry_run, watched, runtime.id, dry_run)
-
-
-def _public_key(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"The key {path} cannot be read.", why=f"{error}.") from error
-    if "PRIVATE KEY" in text:
-        raise UsageError(f"{path} is a private key: it stays here.", remedy=f"--trust {path}.pub")
-    if _PUBLIC_KEY.fullmatch(text) is None:
-        raise UsageError(
-            f"{path} is no Ed25519 public key.",
-            why="One line `ssh-ed25519 AAAA... comment` is expected.",
-            remedy="Make a pair with `edge-ecg keygen`.",
-        )
-    return text.strip()
-
-
-def _admitted(release: dict[str, Any]) -> str:
-    found = release.get("admitted")
-    admitted = found if isinstance(found, dict) else {}
-    latency = admitted.get("latency")
-    p90_ms = latency.get("p90_ms") if isinstance(latency, dict) else None
-    speed = f", 9 of 10 windows within {p90_ms:.1f} ms" if isinstance(p90_ms, int | float) else ""
-    signed = release.get("signed_by")
-    return (
-        f"{release['release']} is admitted: {'signed by ' + str(signed) if signed else 'unsigned'}; "
-        f"golden windows hold in {admitted.get('engine', '?')}{speed}"
-    )
-
-
-def _watching(record: dict[str, Any]) -> str:
-    event = record.get("event")
-    if event == "trial":
-        return f"on trial for {record.get('watch_s', 0):g} s; it goes on by itself if the link is cut"
-    if event == "restarted":
-        return f"the service was started again (process {record.get('pid')})"
-    if event == "confirmed":
-        return "confirmed"
-    if record.get("error"):
-        return f"error: {record['error']}"
-    if not record.get("running"):
-        return "the service is being restarted"
-    return "ready" if record.get("ready") else "starting"
-
-
-Tell = Callable[[dict[str, Any]], None]
-
-
-def as_line(record: dict[str, Any]) -> str:
-    """Return a record as a line of JSON."""
-    return json.dumps(record, ensure_ascii=False)

@@ -55,7 +55,7 @@ class Probe:
 
     ``machine`` is the kernel's (``uname -m``); ``root`` the folder of edge-ecg (:mod:`..layout`), there or
     not; ``skew_s`` how much later it is there than here; ``current`` the name of the current release, empty
-    without one; ``runtimes`` the complete ones.
+    without one; ``start_script`` the SHA-256 of ``bin/edge-ecg-start``; ``runtimes`` the complete ones.
     """
 
     machine: str
@@ -73,6 +73,7 @@ class Probe:
     systemd: bool
     service: str
     current: str
+    start_script: str
     runtimes: tuple[str, ...]
     releases: tuple[FoundRelease, ...]
 
@@ -184,6 +185,7 @@ def parse_probe(text: str, here_s: float) -> Probe:
         systemd=one["systemd"] == "yes",
         service=one.get("service", ""),
         current=one["current"],
+        start_script=one["start_script"],
         runtimes=tuple(value for key, value in pairs if key == "runtime"),
         releases=tuple(_release(value) for key, value in pairs if key == "release"),
     )
@@ -260,8 +262,8 @@ def _no_32_bit(name: str) -> RemoteError:
         why="Neither LiteRT nor ONNX Runtime nor NumPy has wheels for 32-bit ARM. (A 64-bit kernel "
         "with 32-bit programs, as the 32-bit Raspberry Pi OS has on a Pi 4, counts as 32-bit.)",
         remedy="Write the card anew with Raspberry Pi OS (64-bit): Zero 2 W, 3, 4 and 5 run it. Who must "
-        "stay on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's python3-numpy "
-        "(docs/raspberry-pi.md).",
+        "stay on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's "
+        "python3-numpy (docs/raspberry-pi.md).",
     )
 
 

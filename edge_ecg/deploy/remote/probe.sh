@@ -45,6 +45,7 @@ else
 fi
 current=$(readlink "$root/current" 2>/dev/null)
 say current "${current##*/}"
+say start_script "$([ -e "$root/bin/edge-ecg-start" ] && sha256sum <"$root/bin/edge-ecg-start" | cut -d ' ' -f 1)"
 for folder in "$root"/runtimes/*/; do
     [ -e "$folder.complete" ] && say runtime "$(basename "$folder")"
 done

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from ...errors import EdgeEcgError
 
@@ -32,7 +33,8 @@ class State(StrEnum):
 class Row:
     """One host of a rollout: its name, how far it is, what it is at or ended with, and how far that is.
 
-    ``stage`` counts from 1; ``share`` is 0 to 1 while bytes are sent, else None.
+    ``stage`` counts from 1; ``share`` is 0 to 1 while bytes are sent, else None; ``result`` goes into the
+    host's record.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Row:
     text: str = ""
     share: float | None = None
     error: EdgeEcgError | None = None
+    warnings: list[str] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)
 
 
 #: Does one host (by its index); returns False when there was nothing to do. Called on a thread of its own.
