@@ -35,6 +35,14 @@ class Acquisition:
     closing:
         Set by whoever wants an end.
 
+    Attributes
+    ----------
+    reconnects:
+        How often the device came back.
+    turns:
+        Counts every poll and every try to come back: one that stands still for long belongs to a reader that
+        hangs in a driver.
+
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class Acquisition:
         closing: threading.Event,
     ) -> None:
         self.reconnects = 0
+        self.turns = 0
         self._address = address
         self._clock = clock
         self._kind_prefix = kind_prefix
@@ -126,6 +135,7 @@ class Acquisition:
 
     def _next_blocks(self) -> list[SampleBlock] | None:
         """Return what came within a poll; None when the end is wanted."""
+        self.turns += 1
         with self._lock:
             if self._closing.is_set():
                 return None
@@ -148,7 +158,9 @@ class Acquisition:
         self._timeline.interrupt()
         back_off = BackOff()
         while True:
+            self.turns += 1
             self._wait(back_off.delay_s)
+            self.turns += 1
             if self._closing.is_set():
                 return None
             try:

@@ -115,6 +115,11 @@ class SessionSource:
         own = {"reconnects": self._acquisition.reconnects, "samples_dropped": self._queue.samples_dropped}
         return dict(self._acquisition.counters) | own
 
+    @property
+    def turns(self) -> int:
+        """A number that rises while the reader works; see :class:`~edge_ecg.sources.acquisition.Acquisition`."""
+        return self._acquisition.turns
+
     def __iter__(self) -> Iterator[SampleBlock | SourceEvent]:
         yield from self._acquisition.items() if self._reader is None else self._queue
 
