@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from .._version import __version__
 from ..errors import BundleError
@@ -19,6 +18,7 @@ from .manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest
 from .public_key import PublicKey
 from .signature import SignatureError, check_signatures
 from .trust import TrustedKeys
+from .untrusted_json import JsonError, parse_json
 
 # A hundred times the size of a real bundle; a device must not run out of memory because of a wrong path.
 MAX_BYTES = 128 * 1024 * 1024
@@ -99,7 +99,7 @@ def read_bundle(source: str | os.PathLike[str] | IO[bytes], *, trust: TrustedKey
 
     """
     keys = TrustedKeys.of_machine() if trust is None else trust
-    label, data = _load(source)
+    label, data = load_bytes(source)
     try:
         entries = _entries(unpack(data))
     except ArchiveError as error:
@@ -155,7 +155,15 @@ def _signers(label: str, signature: bytes, encoded: bytes) -> tuple[PublicKey, .
         ) from error
 
 
-def _load(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+    """Return the name for messages and the content of a file or stream, neither of which is checked.
+
+    Raises
+    ------
+    BundleError
+        When it cannot be read, or is too large to be a bundle.
+
+    """
     if not isinstance(source, str | os.PathLike):
         return str(getattr(source, "name", "bundle")), source.read(MAX_BYTES + 1)
     label = os.fspath(source)
@@ -188,22 +196,11 @@ def _entries(listed: list[Entry]) -> dict[str, bytes]:
 
 def _parse(label: str, encoded: bytes) -> object:
     try:
-        return json.loads(encoded, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        return parse_json(encoded)
+    except JsonError as error:
         raise BundleError(
-            f"The manifest of {label} is not valid JSON.", why=str(error), remedy="Export the bundle again."
+            f"The manifest of {label} is not valid JSON.", why=f"{error}.", remedy="Export the bundle again."
         ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check_files(label: str, manifest: Manifest, contents: Mapping[str, bytes]) -> None:
