@@ -1,10 +1,10 @@
 """What each Raspberry Pi shows of itself in /proc/cpuinfo and /sys, as far as a program looks.
 
 The runtimes' CPU detection (pytorch/cpuinfo, inside ONNX Runtime and XNNPACK) reads /proc/cpuinfo, the cores'
-topology and clocks; edge-ecg reads the device tree, governor, clocks and temperature. The texts are written after
-what 64-bit Raspberry Pi OS prints on these boards (kernel documentation: Documentation/ABI/testing/
-sysfs-devices-system-cpu and sysfs-class-thermal; revision codes: raspberrypi.com/documentation, "Raspberry Pi
-revision codes"; part numbers: the cores' technical reference manuals, MIDR_EL1). None was copied from a board.
+topology and clocks; edge-ecg reads the device tree, governor, clocks and temperature. The texts are written
+after what 64-bit Raspberry Pi OS prints on these boards (the kernel's Documentation/ABI/testing/
+sysfs-devices-system-cpu and sysfs-class-thermal; Raspberry Pi's documentation of its revision codes;
+the cores' technical reference manuals for MIDR_EL1). None was copied from a board.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CORES = 4
+_SERIAL = "10000000deadbeef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Board:
             "proc/cpuinfo": self._cpuinfo(),
             "sys/firmware/devicetree/base/model": self.model + "\0",
             "sys/firmware/devicetree/base/compatible": "\0".join(self.compatible) + "\0",
-            "sys/firmware/devicetree/base/serial-number": "10000000deadbeef\0",
+            "sys/firmware/devicetree/base/serial-number": f"{_SERIAL}\0",
             "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
             "sys/class/thermal/thermal_zone0/temp": "48312\n",
             "sys/block/mmcblk0/device/name": "SC32G\n",
@@ -86,7 +87,7 @@ class Board:
         )
         bogomips = "38.40" if "brcm,bcm2837" in self.compatible else "108.00"
         cores = "".join(core.format(number=number, bogomips=bogomips) for number in range(CORES))
-        return f"{cores}Revision\t: {self.revision_code}\nSerial\t\t: 10000000deadbeef\nModel\t\t: {self.model}\n"
+        return f"{cores}Revision\t: {self.revision_code}\nSerial\t\t: {_SERIAL}\nModel\t\t: {self.model}\n"
 
     def _cpu_files(self) -> dict[str, str]:
         everyone = f"0-{CORES - 1}\n"

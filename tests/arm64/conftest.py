@@ -13,13 +13,12 @@ import pytest
 from . import wheels
 from .boards import BOARDS
 from .float_bundle import write_float_bundle
-from .host import Absent
+from .host import AbsentError
 from .run import Emulated
 from .system import System
 
 MakeSystem = Callable[..., System]
 MakeBoard = Callable[[str, str], Emulated]
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +34,7 @@ def make_system(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> MakeSy
     def make(suite: str, **packages: list[str]) -> System:
         try:
             return System.build(suite, tmp_path_factory.mktemp(suite), wheel, **packages)
-        except Absent as error:
+        except AbsentError as error:
             pytest.skip(str(error))
 
     return make
@@ -58,11 +57,11 @@ def systems(make_system: MakeSystem) -> Callable[[str], System]:
 def emulated(
     systems: Callable[[str], System], tmp_path: Path, float_bundle: Path, recording: Path
 ) -> MakeBoard:
-    """``emulated(suite, board)``: a board with the float bundle, the recording and ``golden.py`` in /data."""
+    """``emulated(suite, board)``: a board with the float bundle and the recording in /data."""
 
     def make(suite: str, board: str) -> Emulated:
         machine = systems(suite).on(BOARDS[board], tmp_path)
-        for path in (float_bundle, recording, HERE / "golden.py"):
+        for path in (float_bundle, recording):
             shutil.copy(path, machine.path(f"/data/{path.name}"))
         return machine
 

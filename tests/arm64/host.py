@@ -13,7 +13,7 @@ APT_USERLAND = "apt-get install mmdebstrap qemu-user-static binfmt-support"
 APT_SYSTEM = f"{APT_USERLAND} qemu-system-arm qemu-utils e2fsprogs openssh-client"
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """Something that these checks need is not on this host; the message says how to get it."""
 
 
@@ -42,17 +42,17 @@ def run(
 
 
 def need_programs(programs: Sequence[str], apt: str) -> None:
-    """Raise Absent when a program is not there."""
+    """Raise AbsentError when a program is not there."""
     for program in programs:
         if shutil.which(program) is None:
-            raise Absent(f"{program} is absent: {apt}")
+            raise AbsentError(f"{program} is absent: {apt}")
 
 
 def need_binfmt(architecture: str = "aarch64") -> None:
-    """Let the kernel start that architecture's programs; Absent where it cannot be brought to do so."""
+    """Let the kernel start that architecture's programs; AbsentError where it cannot be brought to do so."""
     need_programs(["mmdebstrap", f"qemu-{architecture}-static"], APT_USERLAND)
     if os.geteuid() != 0:
-        raise Absent("only root can make a system of another architecture here (chroot, binfmt_misc)")
+        raise AbsentError("only root can make a system of another architecture here (chroot, binfmt_misc)")
     entry = BINFMT / f"qemu-{architecture}"
     if not (BINFMT / "status").exists():
         run("mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT, timeout_s=10, check=False)
@@ -60,7 +60,7 @@ def need_binfmt(architecture: str = "aarch64") -> None:
         need_programs(["update-binfmts"], APT_USERLAND)
         run("update-binfmts", "--enable", f"qemu-{architecture}", timeout_s=10, check=False)
     if not entry.exists() or not entry.read_text().startswith("enabled"):
-        raise Absent(f"this kernel does not start {architecture} programs (binfmt_misc): {APT_USERLAND}")
+        raise AbsentError(f"this kernel does not start {architecture} programs (binfmt_misc): {APT_USERLAND}")
 
 
 def _text(part: str | bytes | None) -> str:

@@ -29,8 +29,9 @@ SUITES = {
     suite.name: suite for suite in (Suite("bookworm", "3.11"), Suite("trixie", "3.13", merged_usr=True))
 }
 PACKAGES = (
-    "base-files", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "hostname", "libc-bin", "libstdc++6",
-    "openssh-sftp-server", "procps", "python3", "python3-venv", "rsync", "sed", "tar", "util-linux",
+    "base-files", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "hostname", "libc-bin",
+    "libstdc++6", "openssh-sftp-server", "procps", "python3", "python3-venv", "rsync", "sed", "tar",
+    "util-linux",
 )  # fmt: skip
 USER, USER_ID = "ecg", 1000
 _PASSWD = f"root:x:0:0:root:/root:/bin/bash\n{USER}:x:{USER_ID}:{USER_ID}::/home/{USER}:/bin/bash\n"
@@ -42,7 +43,7 @@ def rootfs(suite: Suite, architecture: str = "arm64") -> Path:
 
     Raises
     ------
-    Absent
+    AbsentError
         When this host cannot make one.
 
     """
@@ -60,7 +61,8 @@ def _unpack(folder: Path, suite: Suite, architecture: str) -> None:
             (folder / "usr" / name).mkdir(parents=True)
             (folder / name).symlink_to(f"usr/{name}")
     run(
-        "nice", "mmdebstrap", f"--arch={architecture}", "--variant=extract", "--mode=root", "--skip=check/qemu,check/empty",
+        "nice", "mmdebstrap", f"--arch={architecture}", "--variant=extract", "--mode=root",
+        "--skip=check/qemu,check/empty",
         f"--include={','.join(PACKAGES)}", "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*", suite.name, folder,
         timeout_s=600,

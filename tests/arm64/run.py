@@ -12,9 +12,7 @@ from .host import run
 
 # Mounts of its own, gone with the process: an overlay that keeps the cached layers clean, the board's faces,
 # and only the devices that every program may expect.
-_ENTER = """
-set -eu
-root=$1 upper=$2 lower=$3 board=$4; shift 4
+ENTER = """
 mkdir -p "$root" "$upper/data" "$upper/work"
 mount -t overlay edge-ecg -o "lowerdir=$lower,upperdir=$upper/data,workdir=$upper/work" "$root"
 mount -t proc proc "$root/proc"
@@ -29,9 +27,11 @@ mount -t tmpfs tmpfs "$root/dev/shm"
 mount --bind /dev/pts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/run"
 """
-_RUN = _ENTER + 'exec chroot "$root" "$@"\n'
+_ARGUMENTS = "set -eu\nroot=$1 upper=$2 lower=$3 board=$4; shift 4\n"
+_RUN = ENTER + 'exec chroot "$root" "$@"\n'
 _ENVIRONMENT = {
-    "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1",
+    "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
 }  # fmt: skip
 
 
@@ -61,11 +61,20 @@ class Emulated:
     def command(self, *words: str | Path) -> list[str]:
         """Return the host's command that runs ``words`` in there."""
         settings = {**_ENVIRONMENT, "QEMU_CPU": self.board.cpu, **self.environment}
+        variables = [f"{name}={value}" for name, value in settings.items()]
+        return self.namespace(_RUN, "/usr/bin/env", "-i", *variables, *map(str, words))
+
+    def namespace(self, script: str, *words: str) -> list[str]:
+        """Return the host's command that runs a shell script with mounts and processes of its own.
+
+        ``script`` finds in ``$root``, ``$upper``, ``$lower`` and ``$board`` what ``ENTER`` needs, and
+        ``words`` as its arguments.
+        """
         return [
-            "nice", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _RUN, "sh",
+            "nice", "unshare", "--mount", "--pid", "--fork", "--kill-child",
+            "sh", "-c", _ARGUMENTS + script, "sh",
             str(self.work / "root"), str(self.work / "upper"), ":".join(map(str, self.layers)),
-            str(self.work / "board"), "/usr/bin/env", "-i",
-            *(f"{name}={value}" for name, value in settings.items()), *map(str, words),
+            str(self.work / "board"), *words,
         ]  # fmt: skip
 
     def run(
@@ -73,6 +82,11 @@ class Emulated:
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in there; a failure shows what it said."""
         return run(*self.command(*words), timeout_s=timeout_s, check=check)
+
+    @staticmethod
+    def inside(folder: str, *words: str) -> list[str]:
+        """Return the words of a command that runs ``words`` in a folder."""
+        return ["env", "-C", folder, *words]
 
     def path(self, inside: str) -> Path:
         """Return where the host writes a file so that it lies at ``inside`` at the next run."""

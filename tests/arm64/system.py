@@ -1,4 +1,4 @@
-"""The layers of one emulated Raspberry Pi OS: Debian, the fixed packages, a second engine, edge-ecg itself."""
+"""The layers of one emulated Raspberry Pi OS: Debian, fixed packages, a second engine, edge-ecg itself."""
 
 from __future__ import annotations
 
@@ -25,20 +25,7 @@ def second_engine() -> list[str]:
 
 @dataclass(frozen=True)
 class System:
-    """A Debian release with edge-ecg in it.
-
-    Parameters
-    ----------
-    suite:
-        ``bookworm`` or ``trixie``.
-    own:
-        A new folder for edge-ecg's layer.
-    wheel:
-        edge-ecg's wheel.
-    base, engine:
-        Wheels (``name==version``) of the base install and of ONNX Runtime.
-
-    """
+    """A Debian release with edge-ecg in it: folders to be laid over one another, the uppermost first."""
 
     suite: Suite
     layers: tuple[Path, ...]
@@ -52,7 +39,25 @@ class System:
         base: Sequence[str] | None = None,
         engine: Sequence[str] | None = None,
     ) -> System:
-        """Build it, or take its parts from the cache; Absent where this host cannot."""
+        """Build it, or take its parts from the cache.
+
+        Parameters
+        ----------
+        suite:
+            ``bookworm`` or ``trixie``.
+        own:
+            A new folder for edge-ecg's layer.
+        wheel:
+            edge-ecg's wheel.
+        base, engine:
+            Wheels (``name==version``) of the base install and of ONNX Runtime; None: as devices get.
+
+        Raises
+        ------
+        AbsentError
+            Where this host cannot.
+
+        """
         release = SUITES[suite]
         root = rootfs(release)
         parts = [

@@ -27,7 +27,7 @@ def image() -> Path:
 
     Raises
     ------
-    Absent
+    AbsentError
         When this host cannot build one.
 
     """
@@ -50,8 +50,9 @@ def _build(folder: Path) -> None:
             hook.chmod(0o755)
         run(
             "nice", "mmdebstrap", "--arch=arm64", "--variant=minbase", "--mode=root", "--skip=check/qemu",
-            f"--include={','.join(PACKAGES)}", "--dpkgopt=force-confold", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+            f"--include={','.join(PACKAGES)}", "--dpkgopt=force-confold",
+            "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
             f"--essential-hook={before}", f"--customize-hook={after}", SUITE, root,
             timeout_s=3600,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..host import run
 from .image import USER, image
+from .qmp import Qmp
 
 BOOT_TIMEOUT_S = 600.0
 CPU = "cortex-a72"
@@ -20,28 +21,29 @@ CPU = "cortex-a72"
 class Machine:
     """A 2-core Cortex-A72 with 1 GiB, on a disk of its own over the cached image.
 
-    It has no way out of its network: only the host may come in, over ssh. A serial adapter (an FTDI's USB
-    chip) is plugged in as long as something listens at ``adapter_port`` of this host.
+    It has no way out of its network: only the host may come in, over ssh.
 
     Parameters
     ----------
     work:
-        A new folder for its disk, its console's text and the ssh configuration; on no small memory disk.
+        A folder for its disk, its console's text and the ssh configuration; on no small memory disk. A disk
+        that lies there is used on.
 
     """
 
     def __init__(self, work: Path) -> None:
         self.work = work
         self.built = image()
-        self.ssh_port, self.adapter_port = _free_ports(2)
+        self.ssh_port = _free_port()
         self.console = work / "console.log"
         self.config = work / "ssh_config"
         self._process: subprocess.Popen[bytes] | None = None
         work.mkdir(parents=True, exist_ok=True)
-        run(
-            "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self.built / "disk.raw", self._disk,
-            timeout_s=30,
-        )  # fmt: skip
+        if not self._disk.exists():
+            run(
+                "qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self.built / "disk.raw",
+                self._disk, timeout_s=30,
+            )  # fmt: skip
         self.config.write_text(
             f"Host vm\n  HostName 127.0.0.1\n  Port {self.ssh_port}\n  User {USER}\n"
             f"  IdentityFile {self.built / 'id_ed25519'}\n  IdentitiesOnly yes\n"
@@ -53,6 +55,10 @@ class Machine:
     def _disk(self) -> Path:
         return self.work / "disk.qcow2"
 
+    @property
+    def _control(self) -> Path:
+        return self.work / "qmp"
+
     def boot(self) -> float:
         """Switch on; return after how many (emulated) seconds ssh answers."""
         started = time.monotonic()
@@ -61,11 +67,11 @@ class Machine:
             "-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-serial", f"file:{self.console}",
             "-kernel", self.built / "vmlinuz", "-initrd", self.built / "initrd",
             "-append", "root=/dev/vda rw console=ttyAMA0 quiet",
-            "-drive", f"if=none,id=disk,format=qcow2,file={self._disk}", "-device", "virtio-blk-pci,drive=disk",
+            "-drive", f"if=none,id=disk,format=qcow2,file={self._disk}",
+            "-device", "virtio-blk-pci,drive=disk",
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22",
             "-device", "virtio-net-pci,netdev=net,romfile=", "-device", "qemu-xhci",
-            "-chardev", f"socket,id=adapter,host=127.0.0.1,port={self.adapter_port},reconnect=1",
-            "-device", "usb-serial,chardev=adapter",
+            "-qmp", f"unix:{self._control},server=on,wait=off",
         ]  # fmt: skip
         with (self.work / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -79,7 +85,7 @@ class Machine:
         return time.monotonic() - started
 
     def await_login(self, deadline_s: float) -> None:
-        """Return once ssh lets us in; RuntimeError at the deadline (of time.monotonic) or when QEMU is gone."""
+        """Return once ssh lets us in; RuntimeError at the deadline (time.monotonic) or when QEMU ended."""
         while True:
             # sshd answers late in the boot; until then each try ends by itself within its own time-out.
             tried = self.ssh("true", timeout_s=60, check=False)
@@ -112,6 +118,23 @@ class Machine:
         self.ssh(f"mkdir -p {shlex.quote(to)}")
         run("scp", "-q", "-F", self.config, "-o", "BatchMode=yes", *paths, f"vm:{to}/", timeout_s=timeout_s)
 
+    def plug_in(self, port: int) -> None:
+        """Plug a USB serial adapter (an FTDI FT232) in whose other end is a TCP port of this host."""
+        backend = {
+            "addr": {"type": "inet", "data": {"host": "127.0.0.1", "port": str(port)}},
+            "server": False,
+        }
+        with Qmp(self._control) as qmp:
+            qmp.do("chardev-add", id="wire", backend={"type": "socket", "data": backend})
+            qmp.do("device_add", driver="usb-serial", id="adapter", chardev="wire")
+
+    def unplug(self) -> None:
+        """Pull that adapter out again."""
+        with Qmp(self._control) as qmp:
+            qmp.do("device_del", id="adapter")
+            qmp.await_event("DEVICE_DELETED")
+            qmp.do("chardev-remove", id="wire")
+
     def cut_power(self) -> None:
         """End the emulator at once: what the system had not written to its disk is lost."""
         process, self._process = self._process, None
@@ -131,12 +154,7 @@ class Machine:
             time.sleep(1.0)  # it is still on its way down
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
