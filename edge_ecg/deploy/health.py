@@ -9,6 +9,7 @@ where there is none, the golden windows have to do.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -97,6 +98,8 @@ def read_health(home: Home) -> Health | None:
     for name, one in given.items():
         kinds = _KINDS[known[name]]
         if not isinstance(one, kinds) or (isinstance(one, bool) and bool not in kinds):
+            return None
+        if isinstance(one, float) and not math.isfinite(one):
             return None
     try:
         return Health(**given)

@@ -51,10 +51,10 @@ class Recovery(Shelf):
     def _changing(self, what: str) -> Iterator[bool]:
         """Hold the lock and finish what was begun before; gives whether going back was."""
         with self.lock.to(what), disk_errors(f"To {what}"):
+            self.disk.make_folder(self.home.releases)
+            self.disk.make_folder(self.home.state)
             finished = False
             with suppress(OSError):  # also on a full disk it must be possible to go back
-                self.disk.make_folder(self.home.releases)
-                self.disk.make_folder(self.home.state)
                 finished = self._recover()
             yield finished
 

@@ -15,7 +15,7 @@ from edge_ecg.deploy import Home, Releases
 from edge_ecg.deploy.start_script import install_start_script, start_script
 from edge_ecg.errors import DataError
 
-from .tiny import at
+from .tiny import PROGRAM, at
 
 _SHELLS = [[path] for name in ("dash",) if (path := shutil.which(name))]
 if busybox := shutil.which("busybox"):
