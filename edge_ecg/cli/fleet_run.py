@@ -96,8 +96,8 @@ class FleetRun:
         with Remote(host.address, host.options(self._options)) as remote:
             work(remote)
 
-    def report(self) -> None:
-        """Print a record a host (``--json``), or what each that failed said."""
+    def report(self, *, count: bool = True) -> None:
+        """Print a record a host (``--json``), or what each that failed said, and how many there are of what."""
         for row, host in zip(self.rollout.rows, self._hosts, strict=True):
             if self._json:
                 print_record(_record(row, host))
@@ -116,7 +116,7 @@ class FleetRun:
                     "halted": self.rollout.halted,
                 }
             )
-        else:
+        elif count:
             print(counts(self.rollout.rows))
 
     def _work(self, index: int, row: Row) -> bool:

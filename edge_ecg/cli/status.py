@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, ssh_options
 from .remote_talk import print_record
 
 _LIMIT_S = 60.0
+_PIPE_WIDTH = 200
 _COLUMNS = ("host", "runs", "version", "service", "last decision", "temperature", "throttled", "disk")
 
 
@@ -70,10 +72,10 @@ def _fleet(args: argparse.Namespace, fleet: Sequence[FleetHost]) -> int:
     )
     work.run(show_table=False)
     if not args.json:
-        console = Console(highlight=False)
-        # In a pipe the width is not known: nothing is cut off there.
-        console.print(_table(work.rollout.rows), width=None if console.is_terminal else 200)
-    work.report()
+        # In a pipe the width is not known: nothing is folded there.
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+        console.print(_table(work.rollout.rows))
+    work.report(count=False)
     return work.rollout.exit_code()
 
 

@@ -11,14 +11,15 @@ import threading
 class CutProxy:
     """Listens on ``port`` and passes on to ``target`` until ``limit`` bytes have gone through.
 
-    With ``silent`` it then keeps the connection and passes nothing on, as a lost radio link does; else both
-    ends get a reset. ``total`` counts what went through; a limit of None never cuts.
+    With ``silent`` it then keeps the connection and passes nothing on, as a lost radio link does; else it
+    closes both ends. ``total`` counts what went through; a limit of None never cuts.
     """
 
     def __init__(self, target: int, limit: int | None = None, *, silent: bool = False) -> None:
         self.target, self.limit, self.silent = target, limit, silent
         self.total = 0
         self.cut = False
+        self._near: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._wake, self._woken = socket.socketpair()
@@ -56,6 +57,7 @@ class CutProxy:
             return
         far = socket.create_connection(("127.0.0.1", self.target))
         other[near], other[far] = far, near
+        self._near.add(near)
         for one in (near, far):
             selector.register(one, selectors.EVENT_READ)
 
@@ -83,7 +85,8 @@ class CutProxy:
         if not data or reached:
             for one in (end, other[end]):
                 selector.unregister(one)
-                # A reset, not an orderly end.
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                # The client gets a reset; sshd an end, or it would never read what has already come.
+                if one in self._near:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 one.close()
             del other[other.pop(end)]

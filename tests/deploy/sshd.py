@@ -136,8 +136,9 @@ class Sshd:
 
     def stop(self) -> None:
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.terminate()
             self.process.wait()
+            self.process = None
 
 
 @dataclass

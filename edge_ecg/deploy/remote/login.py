@@ -19,7 +19,7 @@ from .options import CONNECT_TIMEOUT_S, SSH_FAILED, SshOptions, can_multiplex, d
 
 _READY = b"edge-ecg-connected"
 _LIMIT_S = CONNECT_TIMEOUT_S + 40.0
-_END_S = 5.0
+_END_S = 1.0
 
 
 class Login:
@@ -146,8 +146,10 @@ def end_master(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()
-    try:
-        process.wait(_END_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    # A command that was given up may still hold it open.
+    for end in (process.terminate, process.kill):
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            end()
+    process.wait()

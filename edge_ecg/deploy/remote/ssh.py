@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -164,14 +165,14 @@ class Remote:
         with self._start(command, stdin=subprocess.PIPE) as process:
             assert process.stdin is not None
             try:
-                while block := file.read(_BLOCK_BYTES):
-                    process.stdin.write(block)
-                    process.stdin.flush()
-                    progress(len(block))
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # the command ended before it had read all: its code says why
-            try:
+                # Where the command ends before it has read all, its code says why.
+                with suppress(BrokenPipeError):
+                    while block := file.read(_BLOCK_BYTES):
+                        process.stdin.write(block)
+                        process.stdin.flush()
+                        progress(len(block))
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
                 process.stdin = None
                 out, err = process.communicate()
             finally:
