@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def parse_config(text: str, path: Path) -> ServiceConfig:
     try:
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(path, [_unreadable(error)]) from None
+        raise ConfigError(path, [_unreadable(error, text)]) from None
     problems: list[Problem] = []
     values: dict[str, dict[str, Value]] = {name: {} for name in SECTIONS}
     for name, table in tables.items():
@@ -134,13 +135,15 @@ def _placed(problems: Iterable[Problem], lines: Mapping[tuple[str, ...], int]) -
         yield Problem(line, problem.key, problem.sentence)
 
 
-def _unreadable(error: Exception) -> Problem:
-    """Take the place from the end of tomllib's message: `(at line 3, column 5)`."""
-    text, _, place = str(error).partition(" (at line ")
-    number = place.partition(",")[0]
-    line = int(number) if number.isdecimal() else None
-    hint = " Text stands in quotes." if text == "Invalid value" else ""
-    return Problem(line, "", f"This is no TOML: {text or 'it is nested too deeply'}.{hint}")
+def _unreadable(error: Exception, text: str) -> Problem:
+    """Take the place from the end of tomllib's message: `(at line 3, column 5)`, `(at end of document)`."""
+    if isinstance(error, RecursionError):
+        return Problem(None, "", "This is no TOML: it is nested too deeply.")
+    words, _, place = str(error).rpartition(" (at ")
+    number = re.match(r"line (\d+)", place)
+    line = int(number[1]) if number is not None else max(len(text.splitlines()), 1)
+    hint = " Text stands in quotes." if words == "Invalid value" else ""
+    return Problem(line, "", f"This is no TOML: {words or place}.{hint}")
 
 
 def _read(path: Path) -> str:

@@ -18,8 +18,8 @@ from .account import Account, acting_as, existing_groups
 from .config import load_config, parse_config
 from .render import commented_file, write_new
 from .schema import ServiceConfig
-from .systemd import Run, run_command, systemctl, version
-from .unit import OLDEST, UNIT_NAME, Site, unit_text
+from .systemd import Run, run_command, systemctl
+from .unit import UNIT_NAME, Site, unit_text
 
 UNIT_FOLDER = Path("/etc/systemd/system")
 Say = Callable[[str], None]
@@ -69,7 +69,7 @@ class Installer:
 
         """
         self._require_root("install")
-        version(self.run)
+        systemctl(self.run, "--version")  # before anything is written: whether there is a systemd
         config = self.config(port)
         unit = unit_text(config, self.site())
         self._groups(config)
@@ -137,15 +137,8 @@ class Installer:
             user=self.account.name,
             group=self.account.group,
             groups=existing_groups(),
-            reads=(*_trusted_keys(self.account), *_interpreters(self.home)),
-            systemd=self._version(),
+            reads=(*_trusted_keys(self.account), *_runtimes(self.home)),
         )
-
-    def _version(self) -> int:
-        try:
-            return version(self.run)
-        except UsageError:  # a unit can be looked at without systemd; `install` finds out by itself
-            return OLDEST
 
     # -- steps -----------------------------------------------------------------------------------------
 
@@ -198,12 +191,16 @@ def _trusted_keys(account: Account) -> tuple[Path, ...]:
     return (account.folder / ".config/edge-ecg",)
 
 
-def _interpreters(home: Home) -> tuple[Path, ...]:
-    """Where the Pythons lie that the runtimes were made with (``home`` in ``pyvenv.cfg``, PEP 405)."""
+def _runtimes(home: Home) -> tuple[Path, ...]:
+    """Where runtimes lie that are not below the home, and the Pythons that they were made with (PEP 405)."""
     found: dict[Path, None] = {}
-    for config in sorted(home.runtimes.glob("*/pyvenv.cfg")):
-        for line in config.read_text(encoding="utf-8", errors="replace").splitlines():
+    links = home.releases.glob("*/runtime")
+    for runtime in sorted({*home.runtimes.glob("*"), *(link.resolve() for link in links)}):
+        found[runtime] = None
+        config = runtime / "pyvenv.cfg"
+        lines = config.read_text(encoding="utf-8", errors="replace").splitlines() if config.is_file() else []
+        for line in lines:
             name, _, value = line.partition("=")
             if name.strip() == "home" and Path(value.strip()).is_absolute():
                 found[Path(value.strip()).parent] = None
-    return tuple(found)
+    return tuple(path for path in found if home.root.resolve() not in path.parents)

@@ -181,6 +181,10 @@ class Reader:
         try:
             with self._source_lock:
                 self._source = source
+            if (
+                self._closing.is_set()
+            ):  # it came while the device was being opened, when there was nothing to close
+                source.close()
             yield source
         finally:
             with self._source_lock:

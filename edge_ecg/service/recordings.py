@@ -66,6 +66,7 @@ class Recordings:
         self._recorder: Recorder | None = None
         self._begin_s = 0.0
         self._look_s: float | None = None
+        self._held = False
         self._stopped = ""
 
     @property
@@ -77,20 +78,24 @@ class Recordings:
         """Keep a block, if it can be kept."""
         if self._look_s is None or block.start_s >= self._look_s:
             self._look_s = block.start_s + _LOOK_EVERY_S
-            self._note(self._hindrance())
-        if self._stopped:
+            hindrance = self._hindrance()
+            self._held = bool(hindrance)
+            if hindrance:
+                self._note(hindrance)
+        if self._held:
             return
+        rotate_s = 60 * self._section.rotate_minutes
         try:
-            if (
-                self._recorder is not None
-                and block.start_s - self._begin_s >= 60 * self._section.rotate_minutes
-            ):
+            if self._recorder is not None and block.start_s - self._begin_s >= rotate_s:
                 self.close()
             if self._recorder is None:
                 self._recorder = self._begin(block.start_s)
             self._recorder.write(block)
         except DataError as error:
-            self._note(f"{error.what} {error.why}".strip())
+            self._held = True  # until the next look
+            self._note(_in_words(error))
+        else:
+            self._note("")
 
     def mark(self, at_s: float, text: str) -> None:
         """Keep a mark, if there is a recording."""
@@ -99,7 +104,7 @@ class Recordings:
         try:
             self._recorder.mark(at_s, text)
         except DataError as error:
-            self._note(f"{error.what} {error.why}".strip())
+            self._note(_in_words(error))
 
     def close(self) -> None:
         """Finish the file."""
@@ -108,7 +113,7 @@ class Recordings:
             try:
                 recorder.close()
             except DataError as error:
-                self._log.warning(f"{error.what} {error.why}".strip())
+                self._log.warning(f"{_in_words(error)}.")
 
     def _begin(self, at_s: float) -> Recorder:
         moment = self._wall_clock().astimezone()
@@ -167,3 +172,7 @@ class Recordings:
         self._stopped = hindrance
         if hindrance:
             self.close()
+
+
+def _in_words(error: DataError) -> str:
+    return f"{error.what} {error.why}".strip().rstrip(".")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,14 +73,6 @@ def systemctl(run: Run, *words: str) -> str:
             remedy=f"Look at it with: systemctl status {UNIT_NAME}; journalctl -u {UNIT_NAME} -n 50",
         )
     return done.stdout
-
-
-def version(run: Run) -> int:
-    """Return the version of systemd."""
-    found = re.match(r"systemd (\d+)", systemctl(run, "--version"))
-    if found is None:
-        raise UsageError("systemctl does not say its version.", remedy="Look at: systemctl --version")
-    return int(found[1])
 
 
 def unit_state(run: Run) -> dict[str, str]:

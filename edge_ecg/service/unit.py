@@ -17,12 +17,9 @@ from .schema import ServiceConfig
 
 UNIT_NAME = "edge-ecg.service"
 
-OLDEST = 252
-"""Version of systemd in Debian 12."""
-
-RESTART_S = 5
-LONGEST_RESTART_S = 60
-_STEPS_SINCE = 254  # RestartSteps= and RestartMaxDelaySec=
+# Also the pause of a switch to another release. It does not grow (RestartSteps=): systemd never forgets a
+# restart, so after some releases every switch would take as long as the longest.
+RESTART_S = 3
 _HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
@@ -40,8 +37,6 @@ class Site:
         The groups that exist here; None to take what an address may need for existing.
     reads:
         What else the service must be able to read: trusted keys, the Python below its runtimes.
-    systemd:
-        Version of systemd.
 
     """
 
@@ -50,7 +45,6 @@ class Site:
     group: str
     groups: frozenset[str] | None = None
     reads: tuple[Path, ...] = field(default=())
-    systemd: int = OLDEST
 
 
 def unit_text(config: ServiceConfig, site: Site) -> str:
@@ -100,6 +94,8 @@ def _process(config: ServiceConfig, site: Site) -> Iterator[str]:
     yield f"Group={site.group}"
     yield f"WorkingDirectory={_specifiers(_plain(site.home.root))}"
     yield f"Environment={_word(f'{ENV_HOME}={_plain(site.home.root)}')}"
+    yield "# Some wheels of onnxruntime report to their maker otherwise."
+    yield "Environment=ORT_DISABLE_TELEMETRY=1"
     yield "SyslogIdentifier=edge-ecg"
     yield "# Every step of a start begins this time anew."
     yield f"TimeoutStartSec={service.start_timeout_s}"
@@ -108,9 +104,6 @@ def _process(config: ServiceConfig, site: Site) -> Iterator[str]:
     yield f"WatchdogSec={service.watchdog_s}"
     yield "Restart=always"
     yield f"RestartSec={RESTART_S}"
-    if site.systemd >= _STEPS_SINCE:
-        yield "RestartSteps=6"
-        yield f"RestartMaxDelaySec={LONGEST_RESTART_S}"
 
 
 def _walls(config: ServiceConfig, site: Site, access: Access) -> Iterator[str]:
@@ -197,11 +190,15 @@ def _place(path: Path, optional: bool) -> str:
 
 
 def _word(text: Path | str) -> str:
-    """One word of a command line or of an assignment."""
+    """One word with the folder of edge-ecg in it: systemd runs no program whose path holds a quote."""
     plain = _specifiers(_plain(text))
-    if re.fullmatch(r"[A-Za-z0-9_./=@:+%-]+", plain):
-        return plain
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$") + '"'
+    if re.search(r"[\"'\\]", plain):
+        raise UsageError(
+            f"systemd cannot run a program in a folder of this name: {text}",
+            why="It holds a quotation mark or a backslash.",
+            remedy=f"Name another folder by {ENV_HOME}.",
+        )
+    return plain if re.fullmatch(r"[A-Za-z0-9_./=@:+%-]+", plain) else f'"{plain}"'
 
 
 def _specifiers(text: str) -> str:

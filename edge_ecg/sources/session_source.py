@@ -117,7 +117,7 @@ class SessionSource:
 
     @property
     def turns(self) -> int:
-        """A number that rises while the reader works; see :class:`~edge_ecg.sources.acquisition.Acquisition`."""
+        """A number that rises while the reader works (:class:`~edge_ecg.sources.acquisition.Acquisition`)."""
         return self._acquisition.turns
 
     def __iter__(self) -> Iterator[SampleBlock | SourceEvent]:
