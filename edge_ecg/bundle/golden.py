@@ -61,10 +61,12 @@ class Golden:
         """
         data = bundle.read(GOLDEN_NAME)
         try:
-            read = {
-                name: np.asarray(values, dtype=np.float32)
-                for name, values in read_npz(io.BytesIO(data)).items()
-            }
+            # What is too large for float32 becomes infinite, which is refused; no need to warn of it.
+            with np.errstate(over="ignore"):
+                read = {
+                    name: np.asarray(values, dtype=np.float32)
+                    for name, values in read_npz(io.BytesIO(data)).items()
+                }
             golden = cls(
                 windows=read["windows"],
                 embeddings=_named(read, _EMBEDDING),

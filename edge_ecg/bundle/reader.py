@@ -22,6 +22,7 @@ from .untrusted_json import JsonError, parse_json
 
 # A hundred times the size of a real bundle; a device must not run out of memory because of a wrong path.
 MAX_BYTES = 128 * 1024 * 1024
+_STEP_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,20 +166,32 @@ def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
 
     """
     if not isinstance(source, str | os.PathLike):
-        return str(getattr(source, "name", "bundle")), source.read(MAX_BYTES + 1)
+        label = str(getattr(source, "name", "bundle"))
+        return label, _bounded(label, source, 0)
     label = os.fspath(source)
     try:
         with Path(source).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            # 0 for a pipe, whose length nobody knows.
+            return label, _bounded(label, file, os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise BundleError(
             f"The bundle {label} cannot be read.",
             why=f"{error.strerror or error}.",
             remedy="Give the path of an .ecgb file with --model, or leave --model out for the bundled one.",
         ) from error
-    if len(data) > MAX_BYTES:
-        raise BundleError(f"{label} is larger than {MAX_BYTES // 2**20} MiB: it is no model bundle.")
-    return label, data
+
+
+def _bounded(label: str, file: IO[bytes], expected: int) -> bytes:
+    """Read all of a file, never asking for much more than there is: a buffer of that size is made at once."""
+    parts: list[bytes] = []
+    size = 0
+    while max(size, expected) <= MAX_BYTES:
+        part = file.read(_STEP_BYTES if parts or not expected else expected + 1)
+        if not part:
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.append(part)
+        size += len(part)
+    raise BundleError(f"{label} is larger than {MAX_BYTES // 2**20} MiB: it is no model bundle.")
 
 
 def _entries(listed: list[Entry]) -> dict[str, bytes]:
@@ -191,6 +204,9 @@ def _entries(listed: list[Entry]) -> dict[str, bytes]:
         entries[name] = content
     if listed[0][0] != MANIFEST_NAME:
         raise ArchiveError(f"its first entry is {listed[0][0]!r}, not {MANIFEST_NAME}")
+    head = (MANIFEST_NAME, SIGNATURE_NAME) if SIGNATURE_NAME in entries else (MANIFEST_NAME,)
+    if list(entries) != [*head, *sorted(set(entries).difference(head))]:
+        raise ArchiveError("its entries are not in order: manifest, signature, then the files by name")
     return entries
 
 

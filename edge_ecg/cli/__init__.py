@@ -97,11 +97,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def print_error(error: EdgeEcgError) -> None:
     """What happened, why, and what to do: one line each on stderr."""
-    print(f"edge-ecg: {error.what}", file=sys.stderr)
+    print(f"edge-ecg: {printable(error.what)}", file=sys.stderr)
     if error.why:
-        print(f"  why: {error.why}", file=sys.stderr)
+        print(f"  why: {printable(error.why)}", file=sys.stderr)
     if error.remedy:
-        print(f"  try: {error.remedy}", file=sys.stderr)
+        print(f"  try: {printable(error.remedy)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return a text that may come from a stranger's file without what a terminal would obey."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _dispatch(arguments: list[str]) -> int:

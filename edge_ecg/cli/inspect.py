@@ -10,6 +10,7 @@ from typing import Any
 from ..bundle import Bundle
 from ..bundle.manifest import CARD_NAME, TaskSpec
 from ..errors import EXIT_DONE
+from . import printable
 from .verify import add_bundle, add_untrusted, open_bundle, signer_lines
 
 _CARD_SCHEMA = 2
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             json.dumps(found | ({"manifest": bundle.manifest.to_json()} if card is None else {"card": card}))
         )
     else:
-        print(_summary(bundle) if card is None else card.rstrip())
+        print(printable(_summary(bundle) if card is None else card.rstrip()))
     return EXIT_DONE
 
 

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from ..bundle import Bundle, PublicKey, TrustedKeys, read_bundle
+from ..bundle import Bundle, Golden, PublicKey, TrustedKeys, read_bundle
+from ..bundle.manifest import GOLDEN_NAME
 from ..bundle.reader import untrusted_error
+from ..engines import check_encoders
 from ..errors import EXIT_DONE, UsageError
-from ..model import bundled
+from ..model import bundled, load_heads, load_personal_heads
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """
     keys = _keys(args.keys)
     bundle = bundled() if args.bundle is None else read_bundle(args.bundle, trust=TrustedKeys())
+    _check_files(bundle)
     # What comes along is part of the installed program, whoever is trusted.
     accepted = args.bundle is None or not keys.keys or any(key in keys for key in bundle.signers)
     if args.json:
@@ -90,6 +93,15 @@ def _keys(folder: Path | None) -> TrustedKeys:
             f"There is no key in {folder}.", remedy="Give --keys a folder that holds at least one NAME.pub."
         )
     return keys
+
+
+def _check_files(bundle: Bundle) -> None:
+    """Read whatever a device would read of it, short of running the encoders."""
+    check_encoders(bundle)
+    load_heads(bundle)
+    load_personal_heads(bundle)
+    if GOLDEN_NAME in bundle.contents:
+        Golden.from_bundle(bundle)
 
 
 def _found(bundle: Bundle, keys: TrustedKeys, *, accepted: bool) -> dict[str, object]:
