@@ -160,7 +160,7 @@ def _time(
     duty_hops = round(plan.duty_s / HOP_S)
     duty: dict[str, EndToEnd] = {}
     if duty_hops:
-        with step("decisions in real time", (duty_hops + 1) * len(models)) as shown:
+        with step("decisions in real time", duty_hops * len(models)) as shown:
             for name, model in models.items():
                 duty[name] = at_duty_cycle(model, hops=duty_hops, after_hop=shown.advance)
     for row in report["engines"]:
