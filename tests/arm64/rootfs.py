@@ -30,7 +30,7 @@ SUITES = {
 }
 PACKAGES = (
     "base-files", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "hostname", "libc-bin",
-    "libstdc++6", "openssh-sftp-server", "procps", "python3", "python3-venv", "rsync", "sed", "tar",
+    "libstdc++6", "mawk", "openssh-sftp-server", "procps", "python3", "python3-venv", "rsync", "sed", "tar",
     "util-linux",
 )  # fmt: skip
 USER, USER_ID = "ecg", 1000
@@ -67,6 +67,7 @@ def _unpack(folder: Path, suite: Suite, architecture: str) -> None:
         "--dpkgopt=path-exclude=/usr/share/man/*", suite.name, folder,
         timeout_s=600,
     )  # fmt: skip
+    (folder / "usr/bin/awk").symlink_to("mawk")  # what its script would do
     etc = folder / "etc"
     (etc / "passwd").write_text(_PASSWD)
     (etc / "group").write_text(_GROUP)

@@ -63,7 +63,7 @@ class Machine:
         """Switch on; return after how many (emulated) seconds ssh answers."""
         started = time.monotonic()
         words = [
-            "nice", "qemu-system-aarch64", "-M", "virt", "-cpu", CPU, "-smp", "2", "-m", "1024",
+            "nice", "-n", "5", "qemu-system-aarch64", "-M", "virt", "-cpu", CPU, "-smp", "2", "-m", "1024",
             "-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-serial", f"file:{self.console}",
             "-kernel", self.built / "vmlinuz", "-initrd", self.built / "initrd",
             "-append", "root=/dev/vda rw console=ttyAMA0 quiet",
