@@ -92,11 +92,11 @@ def prove(
 
 
 def prove_all(
-    bundle: Path, manifest: Manifest, python: Path, *, timeout_s: float = TIMEOUT_S
+    bundle: Path, manifest: Manifest, python: Path, *, timeout_s: float = TIMEOUT_S, rounds: int = ROUNDS
 ) -> dict[str, Proof]:
     """Try every engine that the bundle has a file for, in the order in which ``auto`` takes them."""
     names = [name for name in ENGINES if name in manifest.engines]
-    return {name: prove(bundle, name, python, timeout_s=timeout_s) for name in names}
+    return {name: prove(bundle, name, python, timeout_s=timeout_s, rounds=rounds) for name in names}
 
 
 def chosen(proofs: Mapping[str, Proof], engine: str, label: str) -> Proof:

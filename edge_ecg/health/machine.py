@@ -28,6 +28,12 @@ _POWER_BITS = {
 _SUPPLY = "Use the supply made for this Raspberry Pi and a short, thick USB cable."
 
 
+def board(host: Host) -> Check | None:
+    """Which board this is, where it tells."""
+    model = host.read("proc/device-tree/model")
+    return ok("board", f"{model}.") if model else None
+
+
 def clock(host: Host) -> Check:
     """Whether decisions will carry the right time."""
     now = datetime.fromtimestamp(host.clock(), UTC)
