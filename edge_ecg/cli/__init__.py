@@ -32,6 +32,7 @@ VERBS: dict[str, Verb] = {
     "run": Verb("edge_ecg.cli.run", "live decisions from a device, a file or the simulator"),
     "record": Verb("edge_ecg.cli.record", "keep a stream without deciding"),
     "enrol": Verb("edge_ecg.cli.enrol", "two minutes at rest: a personal baseline"),
+    "forget": Verb("edge_ecg.cli.forget", "remove a person's profile and recordings"),
     "replay": Verb("edge_ecg.cli.replay", "a recording through the pipeline again"),
     "devices": Verb("edge_ecg.cli.devices", "what is plugged in or in range, with its address"),
     "doctor": Verb("edge_ecg.cli.doctor", "check this machine; print what mends each fault"),
