@@ -39,7 +39,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A file, its kind (``profile``, ``recording``, ``marks``), its fate and, if there is more to say, why."""
+    """A file, its kind (``profile``, ``recording``, ``marks``), its fate and perhaps why."""
 
     path: Path
     kind: str
