@@ -84,7 +84,8 @@ def write_part(path: Path, data: bytes) -> Path:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-            with suppress(FileNotFoundError):
+            # There may be nothing to replace, and no modes on this disk.
+            with suppress(OSError):
                 os.fchmod(file.fileno(), path.stat().st_mode & FILE_MODE)
     except BaseException:
         with suppress(OSError):
