@@ -45,6 +45,7 @@ VERBS: dict[str, Verb] = {
     "export": Verb("edge_ecg.cli.export", "a trained run to a bundle, through the gate", "train"),
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
     "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
+    "sbom": Verb("edge_ecg.cli.sbom", "what the runtime is made of, and its licences"),
     "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
 }
 
