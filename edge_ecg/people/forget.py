@@ -22,7 +22,7 @@ from ..private_files import part_path, sync_folder
 from ..profile.codec import KIND
 from ..profile.file import previous_path
 from ..recorder import FIRST_LINE
-from .index import PROFILE, KnownFile, People, Person
+from .index import PROFILE, RECORDING, KnownFile, People, Person
 
 _HEAD_BYTES = 4096
 MARKS = "marks"
@@ -62,13 +62,15 @@ class _ReplacedError(Exception):
 
 def plan(person: Person) -> list[Removal]:
     """Say of every file of a person what :func:`forget` would do with it; nothing is changed."""
-    return [removal for file in person.files for removal in _of_file(file, person.pseudonym, remove=False)]
+    files = [*person.files, *_others_beside(person)]
+    return [removal for file in files for removal in _of_file(file, person.pseudonym, remove=False)]
 
 
 def forget(people: People, person: Person) -> list[Removal]:
     """Remove a person's files and then what the index holds of them.
 
-    What could not be removed stays in the index, and the person with it, so that it can be tried again.
+    Recordings of the person that lie beside registered ones (renamed, or copied there) go with them. What could
+    not be removed stays in the index, and the person with it, so that it can be tried again.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def forget(people: People, person: Person) -> list[Removal]:
 
     """
     removals = []
-    for file in person.files:
+    for file in [*person.files, *_others_beside(person)]:
         of_file = _of_file(file, person.pseudonym, remove=True)
         removals += of_file
         if not any(removal.fate is Fate.KEPT for removal in of_file):
@@ -105,6 +107,20 @@ def _of_file(file: KnownFile, pseudonym: str, *, remove: bool) -> list[Removal]:
         first,
         Removal(marks, MARKS, Fate.KEPT, "its recording is not there to tell whose it is"),
     ]
+
+
+def _others_beside(person: Person) -> list[KnownFile]:
+    """Recordings in the folders of registered ones that say that they are this person's."""
+    known = {file.path for file in person.files}
+    others = []
+    for folder in sorted({file.path.parent for file in person.files if file.kind == RECORDING}):
+        try:
+            names = sorted(name for name in os.listdir(folder) if name.endswith(".csv"))
+        except OSError:
+            continue
+        found = [KnownFile(folder / name, RECORDING, "") for name in names if folder / name not in known]
+        others += [file for file in found if file_owner(file) == person.pseudonym]
+    return others
 
 
 def _one(path: Path, kind: str, pseudonym: str, *, remove: bool) -> Removal:
@@ -178,10 +194,13 @@ def profile_owner(head: str) -> str | None:
 
 
 def file_owner(file: KnownFile) -> str | None:
-    """Whose file lies at a registered place; None where there is none, or it does not say."""
+    """Whose file lies at a place; None where there is none, or it does not say."""
     try:
-        with file.path.open("rb") as opened:
-            head = opened.read(_HEAD_BYTES).decode("utf-8", errors="replace")
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            head = os.read(descriptor, _HEAD_BYTES).decode("utf-8", errors="replace")
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
     return profile_owner(head) if file.kind == PROFILE else recording_owner(head)

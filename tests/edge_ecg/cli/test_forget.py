@@ -94,7 +94,8 @@ def test_list_then_forget_by_pseudonym_says_what_is_left(call: Call, tmp_path: P
     assert (code, line["person"], line["name"], len(line["files"])) == (0, anna, "ANNA", 4)
     assert f"{anna}  ANNA" in call("forget", "--list")[1]
 
-    (tmp_path / "run.csv").rename(tmp_path / "moved.csv")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run.csv").rename(tmp_path / "elsewhere" / "moved.csv")
     code, out, err = call("forget", anna, "--yes", "--json")
     assert code == 5
     assert "1 file is left to look for by hand" in err

@@ -164,10 +164,25 @@ def test_missing_files_are_said_and_marks_without_their_recording_stay(
     assert [file.path.name for file in person(people).files] == ["marked.csv"]
 
 
+def test_a_renamed_recording_is_found_in_its_folder_by_what_it_says(people: People, tmp_path: Path) -> None:
+    people.add_file(ANNA, recording(tmp_path / "r.csv"), RECORDING)
+    (tmp_path / "r.csv").rename(tmp_path / "renamed.csv")
+    marks(tmp_path / "renamed.marks.csv")
+    recording(tmp_path / "ben.csv", BEN)
+    (tmp_path / "link.csv").symlink_to(recording(tmp_path / "elsewhere"))
+    os.mkfifo(tmp_path / "pipe.csv")
+    removals = forget(people, person(people))
+    assert fates(removals) == {
+        "r.csv": Fate.GONE, "renamed.csv": Fate.REMOVED, "renamed.marks.csv": Fate.REMOVED,
+    }  # fmt: skip
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"home", "ben.csv", "link.csv", "elsewhere", "pipe.csv"}
+
+
 def test_another_name_of_the_same_file_is_said(people: People, tmp_path: Path) -> None:
     path = recording(tmp_path / "r.csv")
     people.add_file(ANNA, path, RECORDING)
-    os.link(path, tmp_path / "copy.csv")
+    os.link(path, tmp_path / "home" / "copy.csv")
     (removal,) = forget(people, person(people))
     assert (removal.fate, removal.complete) == (Fate.REMOVED, False)
     assert "1 more name" in removal.why
