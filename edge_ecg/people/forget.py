@@ -69,8 +69,8 @@ def plan(person: Person) -> list[Removal]:
 def forget(people: People, person: Person) -> list[Removal]:
     """Remove a person's files and then what the index holds of them.
 
-    Recordings of the person that lie beside registered ones (renamed, or copied there) go with them. What could
-    not be removed stays in the index, and the person with it, so that it can be tried again.
+    Recordings of the person that lie beside registered ones (renamed, or copied there) go with them. What
+    could not be removed stays in the index, and the person with it, so that it can be tried again.
 
     Raises
     ------

@@ -79,7 +79,7 @@ def test_all_of_one_person_goes_and_nothing_of_others(people: People, tmp_path: 
 def link_to(path: Path) -> None:
     """A link where the file was, to somebody's only copy."""
     path.unlink()
-    path.symlink_to(recording(path.with_name("precious.csv")))
+    path.symlink_to(recording(path.with_name("precious")))
 
 
 def pipe(path: Path) -> None:
