@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
     "devices": Verb("edge_ecg.cli.devices", "what is plugged in or in range, with its address"),
     "doctor": Verb("edge_ecg.cli.doctor", "check this machine; print what mends each fault"),
     "simulate": Verb("edge_ecg.cli.simulate", "a virtual device that other programs can open"),
+    "view": Verb("edge_ecg.cli.view", "a recording or a live source as a strip"),
     "data": Verb("edge_ecg.cli.data", "prepare | check | list: data sets to windows", "train"),
     "train": Verb("edge_ecg.cli.train", "pretext | emotion: train an encoder and its heads", "train"),
     "evaluate": Verb(
