@@ -89,7 +89,7 @@ def _opened(
     if recorder is not None:
         recorder.begin(source.info)
     trace = Trace(source.info.fs_hz, notch_hz=args.notch, keep_s=keep_s)
-    watcher = Watcher(trace, notch_hz=args.notch, recorder=recorder)
+    watcher = Watcher(trace, notch_hz=args.notch, recorder=recorder, begins_s=args.start or 0.0)
     session = Session(source, model, notch_hz=args.notch, duration_s=duration_s, recorder=watcher)
     return session, watcher, source
 
@@ -166,7 +166,7 @@ def _still(args: argparse.Namespace) -> int:
     if args.svg is not None:
         _write_picture(args, stretch, source, paper)
     judged = watcher.judged(watcher.end_s)
-    rate_bpm = judged.heart_rate_bpm if judged is not None else _rate_bpm(stretch)
+    rate_bpm = stretch.heart_rate_bpm if judged is None else judged.heart_rate_bpm
     if args.json:
         print(json.dumps(_summary(stretch, source, rate_bpm, args.svg)))
     elif args.svg is None:
@@ -218,11 +218,6 @@ def _require_signal(watcher: Watcher) -> None:
         raise DataError(
             "There is no signal to show.", remedy="Give a smaller --start or a longer --duration."
         )
-
-
-def _rate_bpm(stretch: Stretch) -> float | None:
-    intervals = np.diff(stretch.beats_s)
-    return float(60.0 / np.median(intervals)) if len(intervals) >= 3 else None
 
 
 def _summary(stretch: Stretch, source: Source, rate_bpm: float | None, svg: Path | None) -> dict[str, object]:

@@ -34,7 +34,8 @@ def keys(pressed: Callable[[str], None]) -> Iterator[None]:
     """Call ``pressed`` with each key's name, from a thread of its own, for the duration of the block.
 
     Names are the characters themselves, or ``left``, ``right``, ``up``, ``down``, ``home``, ``end``,
-    ``space``. The terminal is as before afterwards. Nothing happens where stdin is none, or another program has it.
+    ``space``. The terminal is as before afterwards. Nothing happens where stdin is none, or another program
+    has it.
     """
     try:
         import termios

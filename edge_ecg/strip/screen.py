@@ -11,12 +11,13 @@ from rich.text import Text
 from ..records import DecisionRecord
 from .paper import Paper
 from .terminal import MM_PER_DOT, draw, gain_for, seconds_across, status
+from .trace import Stretch
 from .watcher import Watcher
 
 # Title; status, decision and event; keys.
 _OTHER_ROWS = 4
 _LEAST_WIDTH, _LEAST_HEIGHT = 40, 12
-_HELP = "q quit  space stop/go  left/right move  +/- gain  </> speed  a fit"
+_HELP = "q quit  space stop  arrows move and size  <> speed  a fit"
 DISCLAIMER = "not a medical device"
 
 
@@ -55,6 +56,7 @@ class StripScreen:
         self._title = title
         self._paper = paper
         self._fitted = fitted
+        self._follows = follows
         self._from_s: float | None = None if follows else watcher.start_s
         self._leave = leave
         self._console = console or Console()
@@ -85,7 +87,7 @@ class StripScreen:
             self._paper = self._paper.faster(1 if key in (">", ".") else -1)
         elif key == "a":
             self._fitted = True
-        elif key == "space":
+        elif key == "space" and self._follows:
             self._from_s = self._begin_s() if self._from_s is None else None
         elif key in ("left", "right", "home", "end"):
             self._move(key)
@@ -103,7 +105,7 @@ class StripScreen:
             self._paper = Paper(self._paper.mm_per_s, gain_for(stretch, rows))
         plain = self._console.options.ascii_only
         lines = [self._head(width), *draw(stretch, width, rows, self._paper, plain=plain)]
-        lines += [self._status(to_s), self._answer(to_s), Text(f"{_HELP}  {DISCLAIMER}", style="dim")]
+        lines += [self._status(stretch), self._answer(to_s), Text(f"{_HELP}  {DISCLAIMER}", style="dim")]
         for line in lines:
             line.truncate(width)
             line.no_wrap = True
@@ -131,16 +133,16 @@ class StripScreen:
         self._from_s = min(max(to_s, first), last)
 
     def _head(self, width: int) -> Text:
-        state = "stopped" if self._from_s is not None and self._watcher.end is None else ""
+        state = "stopped" if self._from_s is not None and self._follows else ""
         right = f"{state}  {self._paper}"
         return Text(
             f"{self._title[: max(width - len(right) - 2, 0)]:{max(width - len(right), 0)}}{right}", "bold"
         )
 
-    def _status(self, at_s: float) -> Text:
-        judged = self._watcher.judged(at_s)
+    def _status(self, stretch: Stretch) -> Text:
+        judged = self._watcher.judged(stretch.to_s)
         if judged is None:
-            return status(None, None, ())
+            return status(stretch.heart_rate_bpm, None, ())
         return status(judged.heart_rate_bpm, judged.quality, judged.reasons)
 
     def _answer(self, at_s: float) -> Text:

@@ -118,9 +118,9 @@ class _Row:
         return _PULSE_MM + (at_s - self._from_s) * self._paper.mm_per_s
 
     def _pulse(self) -> str:
-        """One millivolt for 0.2 s, as recorders print it."""
-        wide, high = 0.2 * self._paper.mm_per_s, self._paper.mm_per_mv
-        side = max((_PULSE_MM - wide) / 2.0, 0.5)
+        """One millivolt, a box wide, as recorders print it."""
+        wide, high = BOX_MM, self._paper.mm_per_mv
+        side = (_PULSE_MM - wide) / 2.0
         return f'<path class="ecg" d="M0 {self._zero:g}h{side:g}v{-high:g}h{wide:g}v{high:g}h{side:g}"/>'
 
     def _curves(self, piece: Piece) -> Iterator[str]:

@@ -104,8 +104,9 @@ class _Strip:
         for second in range(math.ceil(self._stretch.from_s), math.ceil(self._stretch.to_s)):
             column = AXIS + self._column(second)
             label = f"'{second}" if self._plain else f"╵{second}"
-            if column + len(label) <= len(line):
-                line[column : column + len(label)] = label
+            if column + len(label) > len(line):
+                label = label[0]
+            line[column : column + len(label)] = label
         line[: AXIS - 1] = "   s "
         return Text("".join(line), style="dim")
 

@@ -61,6 +61,12 @@ class Stretch:
     beats_s: FloatArray
 
     @property
+    def heart_rate_bpm(self) -> float | None:
+        """60 over the median interval of the beats; None with fewer than three intervals."""
+        intervals_s = np.diff(self.beats_s)
+        return float(60.0 / np.median(intervals_s)) if len(intervals_s) >= 3 else None
+
+    @property
     def ecg_mv(self) -> FloatArray:
         """All samples in a row, (n,) mV."""
         return np.concatenate([np.zeros(0), *(piece.ecg_mv for piece in self.pieces)])

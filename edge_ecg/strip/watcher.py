@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..good_windows import GoodWindows
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
 from ..samples import SampleBlock
 from ..session import BlockSink
+from ..signal.quality import Reason
 from .trace import Stretch, Trace
 
 # Seconds of judgements to keep of a stream: longer than any strip is wide.
@@ -37,6 +39,8 @@ class Watcher:
         As the trace's, for the windows that the quality is judged by.
     recorder:
         Where blocks and marks go on to; None for nowhere.
+    begins_s:
+        Where in its recording the stream begins; all times are shown from the recording's own beginning.
 
     Attributes
     ----------
@@ -46,7 +50,12 @@ class Watcher:
     """
 
     def __init__(
-        self, trace: Trace, *, notch_hz: float | None = None, recorder: BlockSink | None = None
+        self,
+        trace: Trace,
+        *,
+        notch_hz: float | None = None,
+        recorder: BlockSink | None = None,
+        begins_s: float = 0.0,
     ) -> None:
         self.start: StartRecord | None = None
         self.event: EventRecord | None = None
@@ -56,6 +65,9 @@ class Watcher:
         self._decisions: deque[DecisionRecord] = deque(maxlen=kept)
         self._trace = trace
         self._recorder = recorder
+        # Whole samples, so that sample numbers and times stay in step.
+        self._begins_sample = round(begins_s * trace.fs_hz)
+        self._begins_s = self._begins_sample / trace.fs_hz
         self._good = GoodWindows(trace.fs_hz, notch_hz=notch_hz)
         self._lock = threading.Lock()
 
@@ -63,9 +75,16 @@ class Watcher:
         """Take one block."""
         if self._recorder is not None:
             self._recorder.write(block)
+        block = replace(
+            block,
+            first_sample=block.first_sample + self._begins_sample,
+            time_s=None if block.time_s is None else block.time_s + self._begins_s,
+        )
         with self._lock:
             self._trace.write(block)
             for seen in self._good.push(block):
+                if seen.reasons == (Reason.WARMING_UP,):
+                    continue  # nothing to judge yet
                 rate_bpm = None if seen.quality is None else seen.quality.heart_rate_bpm
                 score = None if seen.quality is None else seen.quality.score
                 self._judged.append(Judged(seen.end_s, rate_bpm, score, seen.reasons))
@@ -75,15 +94,16 @@ class Watcher:
         if self._recorder is not None:
             self._recorder.mark(at_s, text)
         with self._lock:
-            self._trace.mark(at_s, text)
+            self._trace.mark(at_s + self._begins_s, text)
 
     def record(self, record: Record) -> None:
         """Take one record."""
         if isinstance(record, StartRecord):
             self.start = record
         elif isinstance(record, DecisionRecord):
+            start_s, end_s = record.start_s + self._begins_s, record.end_s + self._begins_s
             with self._lock:
-                self._decisions.append(record)
+                self._decisions.append(replace(record, start_s=start_s, end_s=end_s))
         elif isinstance(record, EndRecord):
             self.end = record
         elif record.event != "connected":
