@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
     "run": Verb("edge_ecg.cli.run", "live decisions from a device, a file or the simulator"),
     "record": Verb("edge_ecg.cli.record", "keep a stream without deciding"),
     "enrol": Verb("edge_ecg.cli.enrol", "two minutes at rest: a personal baseline"),
+    "forget": Verb("edge_ecg.cli.forget", "remove a person's profile and recordings"),
     "replay": Verb("edge_ecg.cli.replay", "a recording through the pipeline again"),
     "devices": Verb("edge_ecg.cli.devices", "what is plugged in or in range, with its address"),
     "doctor": Verb("edge_ecg.cli.doctor", "check this machine; print what mends each fault"),
@@ -44,6 +45,7 @@ VERBS: dict[str, Verb] = {
         "edge_ecg.cli.service", "install | uninstall | run | unit | status: live decisions at boot"
     ),
     "config": Verb("edge_ecg.cli.config", "check | show | init: the service's configuration"),
+    "view": Verb("edge_ecg.cli.view", "a recording or a live source as a strip"),
     "data": Verb("edge_ecg.cli.data", "prepare | check | list: data sets to windows", "train"),
     "train": Verb("edge_ecg.cli.train", "pretext | emotion: train an encoder and its heads", "train"),
     "evaluate": Verb(
@@ -61,6 +63,7 @@ VERBS: dict[str, Verb] = {
     "status": Verb("edge_ecg.cli.status", "what a device runs, and how well; without HOST this machine"),
     "logs": Verb("edge_ecg.cli.logs", "the log of the service on a device"),
     "device": Verb("edge_ecg.cli.device", "the device's own side of flash and status", hidden=True),
+    "sbom": Verb("edge_ecg.cli.sbom", "what the runtime is made of, and its licences"),
 }
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
 from ..model import Model, load_model
 from ..profile import Profile, load_profile
-from ..recorder import Recorder
 from ..session import Session
 from ..sinks import JsonLines, Sink
 from ..sources import Address, open_source
 from .verify import add_untrusted, say_untrusted
+from .person import add_person_option, begin_recording, profile_of, recorded_person
 
 
 def seconds(text: str) -> float:
@@ -55,6 +55,9 @@ def add_duration(parser: argparse.ArgumentParser, help_text: str = "stop after s
 def add_record_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--record``."""
     parser.add_argument("--record", type=Path, metavar="PATH", help="keep the samples in a new file (CSV)")
+    add_person_option(
+        parser, "whose ECG it is, by a name or pseudonym: files hold the pseudonym; see `edge-ecg forget`"
+    )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -115,9 +118,12 @@ def stream(
         What stopped the session, after the end record has been written and the recording closed.
 
     """
-    profile = _profile(args, model)
+    where = None if model is None else _profile_path(args, record_to)
+    profile = None if where is None or model is None else _profile(args, where, model)
     with ExitStack() as stack:
-        recorder = None if record_to is None else stack.enter_context(Recorder(record_to))
+        recorder = (
+            None if record_to is None else begin_recording(stack, record_to, recorded_person(args, where))
+        )
         source = stack.enter_context(open_source(address, device=getattr(args, "device", None)))
         session = Session(
             source,
@@ -150,11 +156,23 @@ def stream(
     return code
 
 
-def _profile(args: argparse.Namespace, model: Model | None) -> Profile | None:
+def _profile_path(args: argparse.Namespace, record_to: Path | None) -> Path | None:
+    """The profile to decide with: ``--profile``, else that of ``--person``; None where there is none."""
+    given: Path | None = getattr(args, "profile", None)
+    who = getattr(args, "person", None)
+    if given is not None or who is None:
+        return given
+    if record_to is not None:
+        # Whoever is recorded for the first time has no baseline yet.
+        recorded_person(args)
+    found = profile_of(who)
+    if found is None:
+        print(f"{who} has no baseline here; deciding without one.", file=sys.stderr)
+    return found
+
+
+def _profile(args: argparse.Namespace, path: Path, model: Model) -> Profile:
     """Read the profile, and refuse it before anything is opened when it does not fit."""
-    path = getattr(args, "profile", None)
-    if path is None or model is None:
-        return None
     profile = load_profile(path)
     profile.require_fit(model, getattr(args, "notch", None) or model.manifest.input.preprocessing.notch_hz)
     return profile
