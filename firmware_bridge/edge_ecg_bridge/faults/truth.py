@@ -46,6 +46,8 @@ class Truth:
         Samples that the device has put into its packets since its stream began.
     damages:
         What was harmed of them, in order.
+    past:
+        The same of each stream before of which a sample arrived.
     strikes:
         How often each fault struck.
     away:
@@ -55,13 +57,15 @@ class Truth:
 
     sent: int = 0
     damages: list[Damage] = field(default_factory=list)
+    past: list[list[Damage]] = field(default_factory=list)
     strikes: dict[str, int] = field(default_factory=dict)
     away: list[tuple[float, float]] = field(default_factory=list)
 
     def new_stream(self) -> None:
         """Count from 0 again: the device has begun its signal anew."""
-        self.sent = 0
-        self.damages.clear()
+        if self.sent > sum(damage.samples for damage in self.damages if damage.harm is Harm.LOST):
+            self.past.append(self.damages)
+        self.sent, self.damages = 0, []
 
     def harmed(self, *harms: Harm) -> set[int]:
         """Return the numbers of all samples harmed in one of some ways; without argument in any."""

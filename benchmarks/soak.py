@@ -1,0 +1,340 @@
+"""Two hours of a device with random faults at fifty times their speed: nothing lost without a word.
+
+    python benchmarks/soak.py [--device shimmer3] [--hours 2] [--speed 50] [--seed 1] [--json]
+
+A virtual device streams to the very source, thread, queue and session that `edge-ecg run` uses, with the
+model that comes along, while faults strike at random periods. Every sample that is delivered is compared with
+what the device measured; every one that is missing must be one that a fault took (or that the queue says it
+dropped); no decision may rest on a loss or on a fault at the electrodes; memory is read every five minutes of
+the device's time. Whatever hangs for a minute ends it with the stacks of all threads. Exit code 1 when a word
+was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edge_ecg.model import load_model
+from edge_ecg.records import DecisionRecord
+from edge_ecg.samples import SampleBlock, SourceEvent, SourceInfo
+from edge_ecg.session import Session
+from edge_ecg.sources.address import parse_address
+from edge_ecg.sources.kinds import session_for
+from edge_ecg.sources.session_source import SessionSource
+from edge_ecg.sources.simulated import VirtualTransport
+from edge_ecg.sources.virtual import VIRTUAL_KINDS, VirtualDevice, faults_of
+from edge_ecg_bridge.emulators.base import Reservoir
+from edge_ecg_bridge.faults import FAULTS, FaultyEmulator, FaultySignal, Harm, Layer, PlannedFault
+from edge_ecg_bridge.synthetic import SyntheticEcg
+
+_STEADY_S = 1200.0  # from then on memory must be flat
+_MAX_GROWTH_MIB = 8.0
+_MEMORY_EVERY_S = 300.0
+_BRIDGED_S, _RIM_S = 0.04, 1.0
+_HANG_S = 60.0
+_MAX_CLOCK_ERROR_S = 5.0  # a tenth of a second of this machine's time, fifty times as fast
+_MATCH = 64
+_AWAY = ("unplug", "ble-drop", "stale-bluez")
+
+
+def random_faults(kind: str, rng: random.Random) -> tuple[PlannedFault, ...]:
+    """Plan every fault that can strike again and again, each in a rhythm of its own."""
+    planned = []
+    for name in faults_of(kind):
+        fault = FAULTS[name]
+        if fault.layer is Layer.DEVICE or name in ("trickle", "boot-banner"):
+            continue
+        every_s = rng.uniform(500.0, 900.0) if name in _AWAY else rng.uniform(60.0, 180.0)
+        seconds = fault.seconds * rng.uniform(0.5, 1.5)
+        planned.append(PlannedFault(fault, rng.uniform(20.0, every_s), every_s, seconds))
+    return tuple(planned)
+
+
+@dataclass
+class Part:
+    """What one connection delivered, held against what its device measured."""
+
+    first: int
+    truth: Reservoir
+    step_mv: float
+    head: list[SampleBlock] = field(default_factory=list)
+    offset: int | None = None
+    next_place: int = 0
+    missing: set[int] = field(default_factory=set)
+    wrong: int = 0
+    _known: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def take(self, block: SampleBlock) -> None:
+        """Take a block of the stream; the first samples tell where in the device's own count it begins."""
+        if self.offset is not None:
+            self._compare(block)
+            return
+        self.head.append(block)
+        if sum(map(len, self.head)) >= _MATCH:
+            self._find()
+            for held in self.head:
+                self._compare(held)
+            self.head = []
+
+    def _find(self) -> None:
+        known = self.truth.take(8192)
+        begin = self.head[0].ecg_mv[:_MATCH]
+        windows = np.lib.stride_tricks.sliding_window_view(known, len(begin))
+        at = int(np.argmin(np.abs(windows - begin).max(axis=1)))
+        self.offset, self.next_place, self._known = at - self.first, at, known[at:]
+
+    def _measured(self, n: int) -> np.ndarray:
+        """Return the next ``n`` samples that the device measured."""
+        if len(self._known) < n:
+            self._known = np.concatenate([self._known, self.truth.take(n - len(self._known) + 4096)])
+        taken, self._known = self._known[:n], self._known[n:]
+        return taken
+
+    def _compare(self, block: SampleBlock) -> None:
+        assert self.offset is not None
+        place = block.first_sample + self.offset
+        self.missing.update(range(self.next_place, place))
+        self._measured(place - self.next_place)
+        difference = np.abs(block.ecg_mv - self._measured(len(block)))
+        doubtful = np.zeros(len(block), dtype=bool)
+        for flags in (block.lead_off, block.saturated):
+            doubtful |= False if flags is None else flags
+        self.wrong += int(((difference > 0.51 * self.step_mv) & ~doubtful).sum())
+        self.next_place = place + len(block)
+
+
+class Watched:
+    """A source that is iterated as it is, while every sample in it is held against the truth."""
+
+    def __init__(
+        self,
+        source: SessionSource,
+        signal: FaultySignal,
+        fs_hz: float,
+        step_mv: float,
+        now: Callable[[], float],
+    ) -> None:
+        self.parts: list[Part] = []
+        self.holes_s: list[tuple[float, float]] = []
+        self.begins_s: list[float] = []
+        self.delivered = self.reported = self.dropped = self.interrupted = 0
+        self.clock_error_s = 0.0
+        self._source, self._signal, self._fs_hz, self._step_mv = source, signal, fs_hz, step_mv
+        self._now = now
+        self._began_s: float | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        """The source's."""
+        return self._source.info
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """The source's."""
+        return self._source.counters
+
+    def __iter__(self) -> Iterator[SampleBlock | SourceEvent]:
+        anew = True
+        for item in self._source:
+            if isinstance(item, SourceEvent):
+                anew = anew or item.event == "reconnected"
+                self.dropped += int(item.detail.get("dropped_samples", 0))
+            else:
+                if anew:
+                    truth = Reservoir(self._signal(self._fs_hz))
+                    self.parts.append(Part(item.first_sample, truth, self._step_mv))
+                    self.begins_s.append(item.start_s)
+                    self.interrupted += item.gap_before
+                anew = False
+                self._began_s = self._began_s or self._now() - item.end_s
+                self.clock_error_s = self._now() - self._began_s - item.end_s
+                self.parts[-1].take(item)
+                self.delivered += len(item)
+                self.reported += item.gap_before
+                if item.gap_before:
+                    self.holes_s.append((item.start_s - item.gap_before / item.fs_hz, item.start_s))
+            yield item
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
+def blind(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault, ...]) -> bool:
+    """Whether there is a decision on a window with damage in it that it does not tell of."""
+    if record.decision is None:
+        return False
+
+    def overlap_s(begin_s: float, end_s: float) -> float:
+        return min(end_s, record.end_s) - max(begin_s, record.start_s)
+
+    for begin_s, end_s in watched.holes_s[-50:]:
+        told = record.lost_samples and end_s - begin_s <= _BRIDGED_S + 1e-9
+        if overlap_s(begin_s, end_s) > 1e-9 and not told:
+            return True
+    part, begin_s = watched.parts[-1], watched.begins_s[-1]
+    since_s = begin_s - (part.first + (part.offset or 0)) / watched.info.fs_hz
+    return any(
+        overlap_s(since_s + start_s, since_s + start_s + plan.seconds) > _RIM_S
+        for plan in planned
+        if plan.fault.layer is Layer.SIGNAL
+        for start_s in starts(plan, record.end_s - since_s)
+    )
+
+
+def starts(plan: PlannedFault, t_s: float) -> list[float]:
+    """Return when a fault began last, and the time before."""
+    n = plan.strikes(t_s)
+    return [plan.at_s + i * plan.every_s for i in range(max(n - 2, 0), n)]
+
+
+def memory_mib() -> float:
+    """Return how much memory this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+@dataclass
+class Result:
+    """What came of it."""
+
+    said: dict[str, object]
+    broken: list[str]
+
+
+def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
+    """Let one device stream with faults for so many seconds of its own time."""
+    planned = random_faults(kind, random.Random(seed))
+    heart = SyntheticEcg(seed=seed)
+    emulator = VirtualDevice(kind, heart, seed=seed, faults=planned).build()
+    assert isinstance(emulator, FaultyEmulator)
+    transport = VirtualTransport(emulator, speed=speed)
+    address = parse_address(f"sim:{kind}")
+    made = VIRTUAL_KINDS[kind]
+
+    def again(rescan: bool) -> tuple[VirtualTransport, object]:
+        return transport.again(), session_for(made.device, address)
+
+    faulthandler.dump_traceback_later(_HANG_S, exit=True)
+    began = time.monotonic()
+    memory: list[tuple[float, float]] = []
+    blindly = 0
+    session_s = session_for(made.device, address)
+    source = SessionSource(address, transport, session_s, connect=again, speed=speed)  # type: ignore[arg-type]
+    with source:
+        fs_hz = float(getattr(emulator.device, "fs_hz", 0.0) or source.info.fs_hz)
+        signal = FaultySignal(heart, planned, seed=seed)
+        watched = Watched(source, signal, fs_hz, made.step_mv, transport.now)
+        session = Session(watched, load_model(), duration_s=seconds)
+        for record in session:
+            if isinstance(record, DecisionRecord):
+                blindly += blind(record, watched, planned)
+            if not memory or session.device_s - memory[-1][0] >= _MEMORY_EVERY_S:
+                memory.append((session.device_s, memory_mib()))
+                faulthandler.dump_traceback_later(_HANG_S, exit=True)
+        took_s = time.monotonic() - began
+        end = session.end()
+    faulthandler.cancel_dump_traceback_later()
+    return judge(kind, emulator, watched, session, end.to_json(), memory, blindly, took_s)
+
+
+def judge(
+    kind: str,
+    emulator: FaultyEmulator,
+    watched: Watched,
+    session: Session,
+    end: dict[str, object],
+    memory: list[tuple[float, float]],
+    blindly: int,
+    took_s: float,
+) -> Result:
+    """Hold the account against the truth."""
+    truth = emulator.truth
+    streams = [*truth.past, truth.damages]
+    taken = beside = unreported = 0
+    for part, damages in zip(watched.parts, streams, strict=True):
+        by_harm = {
+            harm: {
+                number
+                for damage in damages
+                if damage.harm is harm
+                for number in range(damage.first, damage.first + damage.samples)
+                if part.first + (part.offset or 0) <= number < part.next_place
+            }
+            for harm in Harm
+        }
+        gone = by_harm[Harm.LOST] | by_harm[Harm.ALTERED]
+        beside += len(part.missing - gone - by_harm[Harm.LATE])
+        unreported += len(gone - part.missing)
+        taken += len(part.missing & (gone | by_harm[Harm.LATE]))
+    steady = [mib for at_s, mib in memory if at_s >= min(_STEADY_S, memory[-1][0] / 2)]
+    growth_mib = max(steady) - steady[0]
+    wrong = sum(part.wrong for part in watched.parts)
+    said = {
+        "device": kind,
+        "device_s": round(session.device_s, 1),
+        "took_s": round(took_s, 1),
+        "faults": dict(truth.strikes),
+        "connections": len(watched.parts),
+        "samples": watched.delivered,
+        "lost_reported": watched.reported,
+        "lost_in_interruptions": watched.interrupted,
+        "lost_by_faults": taken,
+        "dropped_by_queue": watched.dropped,
+        "lost_without_a_fault": beside - watched.dropped,
+        "damaged_but_delivered": unreported,
+        "wrong_values": wrong,
+        "clock_error_s": round(watched.clock_error_s, 2),
+        "decisions": end["decisions"],
+        "withheld": end["withheld"],
+        "decisions_on_damage": blindly,
+        "memory_mib": [round(mib, 1) for _, mib in memory],
+        "memory_growth_mib": round(growth_mib, 1),
+    }
+    never = ("lost_without_a_fault", "damaged_but_delivered", "wrong_values", "decisions_on_damage")
+    broken = [name for name in never if said[name]]
+    if abs(watched.clock_error_s) > _MAX_CLOCK_ERROR_S:
+        broken.append("clock_error_s")
+    if growth_mib > _MAX_GROWTH_MIB:
+        broken.append("memory_growth_mib")
+    if watched.reported != watched.interrupted + taken + watched.dropped:
+        broken.append("lost_reported")
+    if end["lost_samples"] != watched.reported:
+        broken.append("lost_samples of the end record")
+    return Result(said, broken)
+
+
+def main() -> int:
+    able = [name for name, kind in VIRTUAL_KINDS.items() if kind.proof == "checksum"]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=able, default="shimmer3")
+    parser.add_argument("--hours", type=float, default=2.0, help="of the device's time")
+    parser.add_argument("--speed", type=float, default=50.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    result = soak(args.device, 3600.0 * args.hours, args.speed, args.seed)
+    if args.json:
+        print(json.dumps({**result.said, "broken": result.broken}))
+    else:
+        for name, value in result.said.items():
+            print(f"{name.replace('_', ' '):>24}  {value}")
+    for name in result.broken:
+        print(f"BROKEN: {name}", file=sys.stderr)
+    return int(bool(result.broken))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
