@@ -15,7 +15,7 @@ from .model import Model
 from .pipeline import Pipeline, utc_now
 from .profile import Profile
 from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
-from .samples import SampleBlock, SourceEvent
+from .samples import ASIDES, SampleBlock, SourceEvent
 from .signal.clock import HostClock
 from .signal.losses import RECENT_S, Losses, hole_before
 from .signal.rate import RateWatch
@@ -92,6 +92,9 @@ class Session:
         self._wall_clock = wall_clock
         info = source.info
         self._duration_s = duration_s
+        end_at = getattr(source, "end_at", None)
+        if duration_s is not None and end_at is not None:
+            end_at(duration_s)
         self._full = False
         self._next_sample: int | None = None
         self._last_s: float | None = None
@@ -154,7 +157,8 @@ class Session:
         try:
             for item in self._source:
                 if isinstance(item, SourceEvent):
-                    self._last_event = item.event
+                    if item.event not in ASIDES:
+                        self._last_event = item.event
                     self._keep(item)
                     yield EventRecord(item.event, self._wall_clock(), item.at_s, item.detail)
                 else:
@@ -168,6 +172,8 @@ class Session:
             if self._last_event != "lost":
                 yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": error.what})
             raise
+        if getattr(self._source, "over_time", False):
+            self.reason = "duration"
         yield from self._flush()
 
     def _take(self, block: SampleBlock) -> Iterator[EventRecord | DecisionRecord]:

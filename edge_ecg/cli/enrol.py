@@ -24,7 +24,7 @@ from ..session import MARKER
 from ..sinks.enrolling import EnrolmentJson, EnrolmentLines, EnrolmentView
 from ..sources import Address, open_source, parse_address
 from . import DISCLAIMER
-from .run import DEMO_ADDRESS, choose_address
+from .choose import DEMO_ADDRESS, choose_address
 from .streaming import add_model, add_record_option, add_source_options
 
 # The demo of `run` tells of stress after 45 s; a baseline is of the same heart, at rest.

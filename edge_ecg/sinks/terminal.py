@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord, TaskDecision
+from ..samples import ASIDES
 from .lines import advice, baseline, summary
 
 _BAR = 32
@@ -72,7 +73,7 @@ class TerminalPanel:
         elif isinstance(record, DecisionRecord):
             self._last = record
             self._history.append(self._mark(record))
-        elif isinstance(record, EventRecord) and record.event != "connected":
+        elif isinstance(record, EventRecord) and record.event not in {"connected", *ASIDES}:
             self._event = f"{_clock(record.at_s)} {record.event}" + "".join(
                 f", {key.replace('_', ' ')} {value}" for key, value in record.detail.items()
             )

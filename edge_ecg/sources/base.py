@@ -23,7 +23,8 @@ class Source(Protocol):
     another thread; iteration then ends.
 
     A source of a device may have ``counters``, a mapping of what was thrown away on the way, by kind, and how
-    often the device came back; the end record carries it.
+    often the device came back; the end record carries it. One that waits for a device that is away may have
+    ``end_at(device_s)``, which bounds that, and ``over_time``, whether it was the end.
     """
 
     @property
