@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,7 +49,9 @@ class Truth:
     damages:
         What was harmed of them, in order.
     past:
-        The same of each stream before of which a sample arrived.
+        The same of each stream before, in order.
+    begun_s:
+        When each stream began, the present one last; the first begins with its first sample.
     strikes:
         How often each fault struck.
     away:
@@ -58,14 +62,19 @@ class Truth:
     sent: int = 0
     damages: list[Damage] = field(default_factory=list)
     past: list[list[Damage]] = field(default_factory=list)
+    begun_s: list[float] = field(default_factory=lambda: [-math.inf])
     strikes: dict[str, int] = field(default_factory=dict)
     away: list[tuple[float, float]] = field(default_factory=list)
 
-    def new_stream(self) -> None:
+    def new_stream(self, now_s: float) -> None:
         """Count from 0 again: the device has begun its signal anew."""
-        if self.sent > sum(damage.samples for damage in self.damages if damage.harm is Harm.LOST):
-            self.past.append(self.damages)
+        self.past.append(self.damages)
+        self.begun_s.append(now_s)
         self.sent, self.damages = 0, []
+
+    def stream_at(self, now_s: float) -> int:
+        """Return the number of the stream to which a sample belongs that arrived then."""
+        return bisect_right(self.begun_s, now_s) - 1
 
     def harmed(self, *harms: Harm) -> set[int]:
         """Return the numbers of all samples harmed in one of some ways; without argument in any."""
