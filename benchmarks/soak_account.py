@@ -47,7 +47,7 @@ class Part:
         numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])
         numbers, passed = numbers - self.first, 0
         while passed < _LATEST_BEGIN:
-            self._known = np.concatenate([self._known, self.truth.take(4096 + int(numbers[-1]))])
+            self._known = np.concatenate([self._known, self.truth.take(1024 + int(numbers[-1]))])
             windows = np.lib.stride_tricks.sliding_window_view(self._known, int(numbers[-1]) + 1)
             worst = np.abs(windows[:, numbers] - values).max(axis=1)
             at = int(np.argmin(worst))

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+from edge_ecg_bridge.stream import UNSEEN_LOSS_MS
+
 from .deciding import context_by_task
 from .errors import EdgeEcgError
 from .model import Model
@@ -153,6 +155,7 @@ class Session:
             profile=None if model is None or self._profile is None else self._profile.name,
             context_s=None if model is None else context_by_task(model, self._context_s),
             personal=() if model is None else tuple(model.personal_heads),
+            unseen_loss_ms=_number_or_none(info.details.get(UNSEEN_LOSS_MS)),
         )
         try:
             for item in self._source:
@@ -222,6 +225,10 @@ class Session:
     def _flush(self) -> Iterator[DecisionRecord]:
         if self._pipeline is not None:
             yield from self._pipeline.flush()
+
+
+def _number_or_none(value: str | float | None) -> float | None:
+    return None if value is None or isinstance(value, str) else value
 
 
 def decide(

@@ -84,7 +84,7 @@ def _unheard(nearby: Nearby) -> list[str]:
     reasons = [scan.reason for scan in (nearby.scan, nearby.lsl) if scan is not None and scan.reason]
     others = sum(not one.streams for one in nearby.heard)
     if others:
-        reasons.append(f"{others} Bluetooth devices or LSL streams in range send no ECG that is known.")
+        reasons.append(f"Of {others} others in range (Bluetooth, LSL) none is known to send an ECG.")
     return reasons
 
 

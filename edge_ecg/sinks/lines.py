@@ -29,7 +29,7 @@ class PlainLines:
         if isinstance(record, StartRecord):
             model = f", model {record.model} in {record.engine}" if record.model else ", recording only"
             first = f"{record.device} at {record.source}, {record.fs_hz:g} Hz{model}"
-            return [line for line in (first, baseline(record)) if line]
+            return [line for line in (first, unseen_losses(record), baseline(record)) if line]
         if isinstance(record, EventRecord):
             if record.event in ASIDES:
                 return []
@@ -63,6 +63,13 @@ def baseline(start: StartRecord) -> str:
         unused = "" if start.personal else " (this model has no personal head: the profile is not used)"
         return f"personal baseline: {start.profile}{unused}"
     return "no personal baseline; two minutes at rest give one: edge-ecg enrol" if start.personal else ""
+
+
+def unseen_losses(start: StartRecord) -> str:
+    """Return which losses cannot be seen in this device's stream; nothing where all can."""
+    if start.unseen_loss_ms is None:
+        return ""
+    return f"this board counts nothing: losses shorter than {start.unseen_loss_ms:g} ms leave no trace"
 
 
 def advice(reasons: tuple[str, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord, TaskDecision
 from ..samples import ASIDES
-from .lines import advice, baseline, summary
+from .lines import advice, baseline, summary, unseen_losses
 
 _BAR = 32
 _HISTORY = 60
@@ -126,9 +126,9 @@ class TerminalPanel:
             parts += [Text(), self._measures(record)]
         if self._history:
             parts += [Text(), Text("".join(self._history), style="cyan"), Text(self._legend, style="dim")]
-        personal = baseline(self._start) if self._start is not None else ""
-        if personal:
-            parts.append(Text(personal, style="dim"))
+        if self._start is not None:
+            for sentence in (unseen_losses(self._start), baseline(self._start)):
+                parts += [Text(sentence, style="dim")] if sentence else []
         if self._event:
             parts += [Text(f"last event: {self._event}", style="dim")]
         return parts
