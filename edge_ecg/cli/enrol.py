@@ -25,8 +25,8 @@ from ..session import MARKER
 from ..sinks.enrolling import EnrolmentJson, EnrolmentLines, EnrolmentView
 from ..sources import Address, open_source, parse_address
 from . import DISCLAIMER
+from .choose import DEMO_ADDRESS, choose_address
 from .person import begin_recording, introduce, owner_of_profile, people_here, profile_of
-from .run import DEMO_ADDRESS, choose_address
 from .streaming import add_model, add_record_option, add_source_options, chosen_model
 
 # The demo of `run` tells of stress after 45 s; a baseline is of the same heart, at rest.
