@@ -41,9 +41,7 @@ VERBS: dict[str, Verb] = {
     "devices": Verb("edge_ecg.cli.devices", "what is plugged in or in range, with its address"),
     "doctor": Verb("edge_ecg.cli.doctor", "check this machine; print what mends each fault"),
     "simulate": Verb("edge_ecg.cli.simulate", "a virtual device that other programs can open"),
-    "service": Verb(
-        "edge_ecg.cli.service", "install | uninstall | run | unit | status: live decisions at boot"
-    ),
+    "service": Verb("edge_ecg.cli.service", "install | uninstall | run | unit | status: decide at boot"),
     "config": Verb("edge_ecg.cli.config", "check | show | init: the service's configuration"),
     "view": Verb("edge_ecg.cli.view", "a recording or a live source as a strip"),
     "data": Verb("edge_ecg.cli.data", "prepare | check | list: data sets to windows", "train"),

@@ -25,8 +25,8 @@ from ..strip.paper import GAINS_MM_MV, SPEEDS_MM_S, Paper
 from ..strip.terminal import draw, gain_for, seconds_across, status
 from ..strip.watcher import Watcher
 from . import DISCLAIMER
+from .choose import choose_address
 from .person import begin_recording, recorded_person
-from .run import choose_address
 from .streaming import add_model, add_record_option, add_source_options, seconds_or_none
 
 # What a recording is read of, unless --duration says otherwise: some seconds' work and some megabytes.

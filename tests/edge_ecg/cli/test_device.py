@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_the_general_help_does_not_list_it(capsys: pytest.CaptureFixture[str]) -
     assert VERBS["device"].hidden
     with pytest.raises(SystemExit):
         main(["--help"])
-    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("    ")]
+    listed = re.findall(r"^    (\w+)", capsys.readouterr().out, re.MULTILINE)
     assert set(listed) == {name for name, verb in VERBS.items() if not verb.hidden}
     with pytest.raises(SystemExit):
         main(["device", "--help"])
