@@ -19,8 +19,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,7 @@ _MAX_INPUT = 500
 _STEPS_S = (0.001, 0.02, 0.3, 1.0)
 _MAX_HELD_BYTES = 64 * 1024
 _TRACED_EVERY = 25
+_WEIGHED_EVERY = 16  # weighing all that a session holds costs as much as its work
 _ECG = SyntheticEcg(seed=1)
 
 
@@ -190,7 +191,7 @@ TARGETS: dict[str, Target] = {
 }
 
 
-def try_input(target: Target, data: bytes) -> None:
+def try_input(target: Target, data: bytes, *, weigh: bool = True) -> None:
     """Feed one input; AssertionError when the codec breaks its word, any other error when it breaks."""
     session = target.make()
     if target.feed is not None:
@@ -212,7 +213,7 @@ def try_input(target: Target, data: bytes) -> None:
             raise AssertionError(f"an error without remedy: {error}") from error
     if any(value < 0 for value in session.counters.values()):
         raise AssertionError(f"impossible counters: {dict(session.counters)}")
-    held = held_bytes(session)
+    held = held_bytes(session) if weigh else 0
     if held > _MAX_HELD_BYTES:
         raise AssertionError(f"the session holds {held} bytes")
 
@@ -276,65 +277,73 @@ def mutate(rng: random.Random, corpus: list[bytes]) -> bytes:
 # -- coverage --------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def lines_reached(seen: set[tuple[str, int]]) -> Iterator[None]:
-    """Add the lines of the codecs that are run to ``seen``."""
+class Coverage:
+    """Which lines of the codecs were run: the first run of each is noted, at almost no cost after it."""
 
-    def trace(frame: Any, event: str, _: Any) -> Any:
+    def __init__(self) -> None:
+        self.lines: set[tuple[str, int]] = set()
+
+    def __enter__(self) -> Coverage:
+        if sys.version_info >= (3, 12):
+            monitoring = sys.monitoring
+            monitoring.use_tool_id(monitoring.COVERAGE_ID, "fuzz")
+            monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, self._monitored)
+            monitoring.set_events(monitoring.COVERAGE_ID, monitoring.events.LINE)
+            monitoring.restart_events()  # lines that an earlier codec ran count again for this one
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if sys.version_info >= (3, 12):
+            sys.monitoring.set_events(sys.monitoring.COVERAGE_ID, 0)
+            sys.monitoring.free_tool_id(sys.monitoring.COVERAGE_ID)
+
+    def of(self, call: Callable[[], None], *, trace: bool) -> bool:
+        """Call; return whether that reached a line that none reached before (by Python 3.11 if traced)."""
+        before = len(self.lines)
+        if sys.version_info >= (3, 12) or not trace:
+            call()
+        else:
+            sys.settrace(self._traced)
+            try:
+                call()
+            finally:
+                sys.settrace(None)
+        return len(self.lines) > before
+
+    def _monitored(self, code: Any, number: int) -> Any:
+        if _PACKAGE in code.co_filename:
+            self.lines.add((code.co_filename, number))
+        return sys.monitoring.DISABLE  # type: ignore[attr-defined,unused-ignore]
+
+    def _traced(self, frame: Any, event: str, _: Any) -> Any:
         if _PACKAGE not in frame.f_code.co_filename:
             return None
         if event == "line":
-            seen.add((frame.f_code.co_filename, frame.f_lineno))
-        return trace
-
-    if sys.version_info < (3, 12):
-        sys.settrace(trace)
-        try:
-            yield
-        finally:
-            sys.settrace(None)
-        return
-    monitoring = sys.monitoring
-
-    def line(code: Any, number: int) -> Any:
-        if _PACKAGE in code.co_filename:
-            seen.add((code.co_filename, number))
-        return monitoring.DISABLE
-
-    monitoring.use_tool_id(monitoring.COVERAGE_ID, "fuzz")
-    monitoring.register_callback(monitoring.COVERAGE_ID, monitoring.events.LINE, line)
-    monitoring.set_events(monitoring.COVERAGE_ID, monitoring.events.LINE)
-    try:
-        yield
-    finally:
-        monitoring.set_events(monitoring.COVERAGE_ID, 0)
-        monitoring.free_tool_id(monitoring.COVERAGE_ID)
+            self.lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return self._traced
 
 
 def fuzz(name: str, target: Target, inputs: int, seed: int) -> bool:
     """Fuzz one codec and print what came of it; return whether it kept its word."""
     rng = random.Random(seed)
     corpus = target.corpus()
-    seen: set[tuple[str, int]] = set()
     begin = time.perf_counter()
-    every = 1 if sys.version_info >= (3, 12) else _TRACED_EVERY
-    for number in range(inputs):
-        data = corpus[number] if number < len(corpus) else mutate(rng, corpus)
-        before = len(seen)
-        try:
-            if number % every == 0 or number < len(corpus):
-                with lines_reached(seen):
-                    try_input(target, data)
-            else:
-                try_input(target, data)
-        except Exception as error:
-            print(f"{name}: input {number} ({data.hex()}): {type(error).__name__}: {error}", flush=True)
-            return False
-        if len(seen) > before and number >= len(corpus):
-            corpus.append(data)
+    with Coverage() as coverage:
+        for number in range(inputs):
+            given = number < len(corpus)
+            data = corpus[number] if given else mutate(rng, corpus)
+            try:
+                trace = given or number % _TRACED_EVERY == 0
+                call = partial(try_input, target, data, weigh=number % _WEIGHED_EVERY == 0)
+                new = coverage.of(call, trace=trace)
+            except Exception as error:
+                print(f"{name}: input {number} ({data.hex()}): {type(error).__name__}: {error}", flush=True)
+                return False
+            if new and not given:
+                corpus.append(data)
     took = time.perf_counter() - begin
     print(
-        f"{name}: {inputs} inputs, {inputs / took:.0f}/s, {len(seen)} lines reached, "
+        f"{name}: {inputs} inputs, {inputs / took:.0f}/s, {len(coverage.lines)} lines reached, "
         f"{len(corpus)} inputs kept, no undocumented error",
         flush=True,
     )

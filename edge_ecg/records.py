@@ -40,6 +40,9 @@ class StartRecord:
         By task, the seconds over which decisions are averaged (0: each window alone); None without a model.
     personal:
         The tasks that the model decides relative to a personal baseline when it has one.
+    unseen_loss_ms:
+        Losses shorter than this leave no trace, because the device neither counts nor times its samples;
+        None where every lost sample shows.
 
     """
 
@@ -52,6 +55,7 @@ class StartRecord:
     profile: str | None = None
     context_s: Mapping[str, float] | None = None
     personal: tuple[str, ...] = ()
+    unseen_loss_ms: float | None = None
 
     def to_json(self) -> Json:
         """Return the record as plain JSON values."""
@@ -67,6 +71,7 @@ class StartRecord:
             "profile": self.profile,
             "context_s": None if self.context_s is None else dict(self.context_s),
             "personal": list(self.personal),
+            "unseen_loss_ms": self.unseen_loss_ms,
         }
 
 

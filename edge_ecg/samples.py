@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+ASIDES = frozenset(("heart_rate", "battery"))
+"""Events in which a device tells of something beside its ECG, some every second: no news for a screen."""
+
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
@@ -99,7 +102,8 @@ class SampleBlock:
 class SourceEvent:
     """Something that happened to the source between two blocks.
 
-    ``event`` is one of ``connected``, ``gap``, ``lost``, ``reconnected``, ``ended``, ``marker``;
+    ``event`` is one of ``connected``, ``gap``, ``lost``, ``reconnected``, ``ended``, ``marker`` and
+    :data:`ASIDES`;
     ``detail`` holds plain JSON values (for a gap: ``lost_samples`` and, where it is known, the ``reason``).
     """
 

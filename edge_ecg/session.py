@@ -9,13 +9,16 @@ from typing import Protocol
 
 import numpy as np
 
+from edge_ecg_bridge.stream import UNSEEN_LOSS_MS
+
 from .deciding import context_by_task
 from .errors import EdgeEcgError
 from .model import Model
+from .naming import nameless, without_file_name
 from .pipeline import Pipeline, utc_now
 from .profile import Profile
 from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
-from .samples import SampleBlock, SourceEvent
+from .samples import ASIDES, SampleBlock, SourceEvent
 from .signal.clock import HostClock
 from .signal.losses import RECENT_S, Losses, hole_before
 from .signal.rate import RateWatch
@@ -92,6 +95,9 @@ class Session:
         self._wall_clock = wall_clock
         info = source.info
         self._duration_s = duration_s
+        end_at = getattr(source, "end_at", None)
+        if duration_s is not None and end_at is not None:
+            end_at(duration_s)
         self._full = False
         self._next_sample: int | None = None
         self._last_s: float | None = None
@@ -141,7 +147,7 @@ class Session:
     def _records(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         info, model = self._source.info, self._model
         yield StartRecord(
-            source=info.address,
+            source=nameless(info.address),
             device=info.device,
             fs_hz=info.fs_hz,
             model=None if model is None else model.name_at_sha,
@@ -150,11 +156,13 @@ class Session:
             profile=None if model is None or self._profile is None else self._profile.name,
             context_s=None if model is None else context_by_task(model, self._context_s),
             personal=() if model is None else tuple(model.personal_heads),
+            unseen_loss_ms=_number_or_none(info.details.get(UNSEEN_LOSS_MS)),
         )
         try:
             for item in self._source:
                 if isinstance(item, SourceEvent):
-                    self._last_event = item.event
+                    if item.event not in ASIDES:
+                        self._last_event = item.event
                     self._keep(item)
                     yield EventRecord(item.event, self._wall_clock(), item.at_s, item.detail)
                 else:
@@ -163,11 +171,13 @@ class Session:
                         self.reason = "duration"
                         break
         except EdgeEcgError as error:
-            self.reason = error.what
+            self.reason = without_file_name(error.what, info.address)
             yield from self._flush()
             if self._last_event != "lost":
-                yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": error.what})
+                yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": self.reason})
             raise
+        if getattr(self._source, "over_time", False):
+            self.reason = "duration"
         yield from self._flush()
 
     def _take(self, block: SampleBlock) -> Iterator[EventRecord | DecisionRecord]:
@@ -216,6 +226,10 @@ class Session:
     def _flush(self) -> Iterator[DecisionRecord]:
         if self._pipeline is not None:
             yield from self._pipeline.flush()
+
+
+def _number_or_none(value: str | float | None) -> float | None:
+    return None if value is None or isinstance(value, str) else value
 
 
 def decide(

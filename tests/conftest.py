@@ -18,6 +18,9 @@ import pytest
 _NOBODY = tempfile.mkdtemp(prefix="edge-ecg-trusted-keys-")
 atexit.register(shutil.rmtree, _NOBODY, ignore_errors=True)
 os.environ["EDGE_ECG_TRUSTED_KEYS"] = _NOBODY
+# No test may touch the profiles and the index of whoever runs it.
+os.environ["EDGE_ECG_HOME"] = tempfile.mkdtemp(prefix="edge-ecg-home-")
+atexit.register(shutil.rmtree, os.environ["EDGE_ECG_HOME"], ignore_errors=True)
 
 # A background job starts with Ctrl-C ignored, one under nohup with a hang-up ignored, and children inherit
 # that; those of the tests must not.

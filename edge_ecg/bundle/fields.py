@@ -70,6 +70,13 @@ class Fields:
         for key, value in self._value.items():
             yield key, Fields(value, f"{self.where}.{key if is_text(key) else _shown(key)}")
 
+    def children_of(self, key: str) -> list[Fields]:
+        """Return the values of a list, each of which must be an object."""
+        value = self._get(key)
+        if not isinstance(value, list):
+            raise FieldError(f"{self.where}.{key} must be a list, not {_shown(value)}")
+        return [Fields(item, f"{self.where}.{key}[{index}]") for index, item in enumerate(value)]
+
     def text(self, key: str) -> str:
         """Return a string that is not empty, has one line and can be shown on a screen as it is."""
         value = self._get(key)

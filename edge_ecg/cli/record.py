@@ -6,14 +6,15 @@ import argparse
 from datetime import datetime
 from pathlib import Path
 
-from .run import choose_address
-from .streaming import add_record_option, add_source_options, stream
+from .choose import choose_address
+from .streaming import add_lsl_option, add_record_option, add_source_options, stream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add_source_options(parser)
     add_record_option(parser)
+    add_lsl_option(parser)
     parser.epilog = "Without --record the file is named after the moment: ecg-20260131-142500.csv"
 
 

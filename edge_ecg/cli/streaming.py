@@ -11,10 +11,12 @@ from pathlib import Path
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
 from ..model import Model, load_model
 from ..profile import Profile, load_profile
-from ..recorder import Recorder
-from ..session import Session
+from ..session import BlockSink, Session
 from ..sinks import JsonLines, Sink
-from ..sources import Address, open_source
+from ..sinks.several import BlockSinks, Sinks
+from ..sources import Address, Source, open_source
+from ..sources.lsl_link import load_pylsl
+from .person import add_person_option, begin_recording, profile_of, recorded_person
 from .verify import add_untrusted, say_untrusted
 
 
@@ -55,6 +57,18 @@ def add_duration(parser: argparse.ArgumentParser, help_text: str = "stop after s
 def add_record_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--record``."""
     parser.add_argument("--record", type=Path, metavar="PATH", help="keep the samples in a new file (CSV)")
+    add_person_option(
+        parser, "whose ECG it is, by a name or pseudonym: files hold the pseudonym; see `edge-ecg forget`"
+    )
+
+
+def add_lsl_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--lsl``."""
+    parser.add_argument(
+        "--lsl",
+        metavar="NAME",
+        help="offer the samples in the network as the LSL stream NAME, and the records as 'NAME records'",
+    )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -115,10 +129,21 @@ def stream(
         What stopped the session, after the end record has been written and the recording closed.
 
     """
-    profile = _profile(args, model)
+    where = None if model is None else _profile_path(args, record_to)
+    profile = None if where is None or model is None else _profile(args, where, model)
+    lsl_name = getattr(args, "lsl", None)
+    if lsl_name:
+        load_pylsl()  # what is missing is said before any device is opened
     with ExitStack() as stack:
-        recorder = None if record_to is None else stack.enter_context(Recorder(record_to))
+        recorder = (
+            None if record_to is None else begin_recording(stack, record_to, recorded_person(args, where))
+        )
         source = stack.enter_context(open_source(address, device=getattr(args, "device", None)))
+        takers: list[BlockSink] = [] if recorder is None else [recorder]
+        records: list[Sink] = []
+        if lsl_name:
+            takers.append(_lsl_outlet(stack, source, lsl_name))
+            records.append(_lsl_records(source, lsl_name))
         session = Session(
             source,
             model,
@@ -127,11 +152,11 @@ def stream(
             profile=profile,
             context_s=getattr(args, "context", None),
             duration_s=duration_s,
-            recorder=recorder,
+            recorder=BlockSinks(*takers) if takers else None,
         )
         if recorder is not None:
             recorder.begin(source.info)
-        sink = _sink(args, session)
+        sink: Sink = Sinks(_sink(args, session), *records)
         stack.callback(sink.close)
         failure: EdgeEcgError | None = None
         code, reason = EXIT_DONE, None
@@ -150,14 +175,40 @@ def stream(
     return code
 
 
-def _profile(args: argparse.Namespace, model: Model | None) -> Profile | None:
+def _profile_path(args: argparse.Namespace, record_to: Path | None) -> Path | None:
+    """The profile to decide with: ``--profile``, else that of ``--person``; None where there is none."""
+    given: Path | None = getattr(args, "profile", None)
+    who = getattr(args, "person", None)
+    if given is not None or who is None:
+        return given
+    if record_to is not None:
+        # Whoever is recorded for the first time has no baseline yet.
+        recorded_person(args)
+    found = profile_of(who)
+    if found is None:
+        print(f"{who} has no baseline here; deciding without one.", file=sys.stderr)
+    return found
+
+
+def _profile(args: argparse.Namespace, path: Path, model: Model) -> Profile:
     """Read the profile, and refuse it before anything is opened when it does not fit."""
-    path = getattr(args, "profile", None)
-    if path is None or model is None:
-        return None
     profile = load_profile(path)
     profile.require_fit(model, getattr(args, "notch", None) or model.manifest.input.preprocessing.notch_hz)
     return profile
+
+
+def _lsl_outlet(stack: ExitStack, source: Source, name: str) -> BlockSink:
+    from ..sinks.lsl_outlet import LslOutlet
+
+    outlet = LslOutlet(source.info, name)
+    stack.callback(outlet.close)
+    return outlet
+
+
+def _lsl_records(source: Source, name: str) -> Sink:
+    from ..sinks.lsl_records import LslRecords
+
+    return LslRecords(f"{name} records", source.info.address)
 
 
 def _sink(args: argparse.Namespace, session: Session) -> Sink:

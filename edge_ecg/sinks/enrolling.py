@@ -7,7 +7,7 @@ from typing import Any, Protocol, TextIO
 
 from ..enrolment import Enrolment
 from ..good_windows import SeenWindow
-from ..samples import SourceEvent
+from ..samples import ASIDES, SourceEvent
 
 _LINE_EVERY_S = 10
 INSTRUCTION = "Sit still, breathe as usual, and do not talk."
@@ -84,7 +84,8 @@ class EnrolmentLines:
 
     def event(self, event: SourceEvent) -> None:
         """Write what happened."""
-        self._write(f"{event.at_s:8.1f} s  -- {event.event}")
+        if event.event not in ASIDES:
+            self._write(f"{event.at_s:8.1f} s  -- {event.event}")
 
     def close(self) -> None:
         """Nothing to put back."""

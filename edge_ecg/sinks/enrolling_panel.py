@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..enrolment import Enrolment
 from ..good_windows import SeenWindow
-from ..samples import SourceEvent
+from ..samples import ASIDES, SourceEvent
 from .enrolling import INSTRUCTION, state
 from .lines import advice
 
@@ -43,7 +43,7 @@ class EnrolmentPanel:
 
     def event(self, event: SourceEvent) -> None:
         """Show what happened."""
-        if event.event != "connected":
+        if event.event not in {"connected", *ASIDES}:
             self._event = f"last event: {event.event} at {event.at_s:.0f} s"
 
     def close(self) -> None:

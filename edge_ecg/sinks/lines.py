@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
+from ..samples import ASIDES
 from ..signal.quality import Reason
 
 
@@ -28,8 +29,10 @@ class PlainLines:
         if isinstance(record, StartRecord):
             model = f", model {record.model} in {record.engine}" if record.model else ", recording only"
             first = f"{record.device} at {record.source}, {record.fs_hz:g} Hz{model}"
-            return [line for line in (first, baseline(record)) if line]
+            return [line for line in (first, unseen_losses(record), baseline(record)) if line]
         if isinstance(record, EventRecord):
+            if record.event in ASIDES:
+                return []
             detail = "".join(f", {key.replace('_', ' ')}: {value}" for key, value in record.detail.items())
             return [f"{record.at_s:8.1f} s  -- {record.event}{detail}"]
         if isinstance(record, EndRecord):
@@ -62,6 +65,13 @@ def baseline(start: StartRecord) -> str:
     return "no personal baseline; two minutes at rest give one: edge-ecg enrol" if start.personal else ""
 
 
+def unseen_losses(start: StartRecord) -> str:
+    """Return which losses cannot be seen in this device's stream; nothing where all can."""
+    if start.unseen_loss_ms is None:
+        return ""
+    return f"this board counts nothing: losses shorter than {start.unseen_loss_ms:g} ms leave no trace"
+
+
 def advice(reasons: tuple[str, ...]) -> list[str]:
     """Return one sentence a reason: what a person can do."""
     return [Reason(reason).advice for reason in reasons]
@@ -86,7 +96,8 @@ def _measures(record: DecisionRecord) -> str:
 
 
 def _losses(record: DecisionRecord) -> str:
-    """Return what was lost of late, where anything was."""
+    """Return what was lost within the last minute, where anything was."""
     if not record.lost_60s:
         return ""
-    return f"  lost: {record.lost_10s} in 10 s, {record.lost_60s} in 60 s, {record.lost_session} in all"
+    within_10s = f"{record.lost_10s} in 10 s, " if record.lost_10s else ""
+    return f"  lost: {within_10s}{record.lost_60s} in 60 s, {record.lost_session} in all"

@@ -72,6 +72,13 @@ class LslOutlet:
         else:
             self._outlet.push_chunk(samples, (stamp_s + (times - last_s)).tolist())
 
+    def write(self, block: SampleBlock) -> None:
+        """Send one block, as a session hands it on."""
+        self.push(block)
+
+    def mark(self, at_s: float, text: str) -> None:
+        """Marks are events and travel with the records."""
+
     def close(self) -> None:
         """Withdraw the stream."""
         self._outlet = None

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord, TaskDecision
-from .lines import advice, baseline, summary
+from ..samples import ASIDES
+from .lines import advice, baseline, summary, unseen_losses
 
 _BAR = 32
 _HISTORY = 60
@@ -72,7 +73,7 @@ class TerminalPanel:
         elif isinstance(record, DecisionRecord):
             self._last = record
             self._history.append(self._mark(record))
-        elif isinstance(record, EventRecord) and record.event != "connected":
+        elif isinstance(record, EventRecord) and record.event not in {"connected", *ASIDES}:
             self._event = f"{_clock(record.at_s)} {record.event}" + "".join(
                 f", {key.replace('_', ' ')} {value}" for key, value in record.detail.items()
             )
@@ -125,9 +126,9 @@ class TerminalPanel:
             parts += [Text(), self._measures(record)]
         if self._history:
             parts += [Text(), Text("".join(self._history), style="cyan"), Text(self._legend, style="dim")]
-        personal = baseline(self._start) if self._start is not None else ""
-        if personal:
-            parts.append(Text(personal, style="dim"))
+        if self._start is not None:
+            for sentence in (unseen_losses(self._start), baseline(self._start)):
+                parts += [Text(sentence, style="dim")] if sentence else []
         if self._event:
             parts += [Text(f"last event: {self._event}", style="dim")]
         return parts

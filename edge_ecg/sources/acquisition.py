@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 
-from edge_ecg_bridge.stream import BridgeError, Ready, Session
+from edge_ecg_bridge.stream import BridgeError, Detail, Ready, Session
 
 from ..errors import DeviceError, EdgeEcgError
 from ..samples import SampleBlock, SourceEvent, SourceInfo
@@ -35,6 +36,18 @@ class Acquisition:
     closing:
         Set by whoever wants an end.
 
+    Attributes
+    ----------
+    reconnects:
+        How often the device came back.
+    turns:
+        Counts every poll and every try to come back: one that stands still for long belongs to a reader that
+        hangs in a driver.
+    limit_s:
+        Device time after which a device that is away is waited for no more; None for ever.
+    over_time:
+        Whether that was the end.
+
     """
 
     def __init__(
@@ -50,6 +63,9 @@ class Acquisition:
         closing: threading.Event,
     ) -> None:
         self.reconnects = 0
+        self.turns = 0
+        self.limit_s: float | None = None
+        self.over_time = False
         self._address = address
         self._clock = clock
         self._kind_prefix = kind_prefix
@@ -118,6 +134,8 @@ class Acquisition:
             if blocks is None:
                 return
             yield from blocks
+            for note in self._connection.notes():
+                yield self._event(note.name, note.values)
 
     def shut(self) -> None:
         """Stop the device's stream and give the port back; may be called twice."""
@@ -126,6 +144,7 @@ class Acquisition:
 
     def _next_blocks(self) -> list[SampleBlock] | None:
         """Return what came within a poll; None when the end is wanted."""
+        self.turns += 1
         with self._lock:
             if self._closing.is_set():
                 return None
@@ -144,13 +163,22 @@ class Acquisition:
 
         A failure is told once, and again when it is another one.
         """
+        away_s = self._connection.quiet_s
         self.shut()
         self._timeline.interrupt()
         back_off = BackOff()
         while True:
-            self._wait(back_off.delay_s)
+            self.turns += 1
+            delay_s = min(back_off.delay_s, self._left_s(away_s))
+            self._wait(delay_s)
+            self.turns += 1
             if self._closing.is_set():
                 return None
+            away_s += delay_s
+            if self._left_s(away_s) <= 0.0:
+                self.over_time = True
+                return None
+            began_s = self._clock()
             try:
                 blocks = self._try(connect, back_off.rescan)
             except TransportEndedError:
@@ -158,6 +186,7 @@ class Acquisition:
                 return None
             except _NOT_NOW as error:
                 back_off.failed()
+                away_s += self._clock() - began_s
                 failure = self._failure(error)
                 if failure.what != why:
                     why = failure.what
@@ -171,6 +200,10 @@ class Acquisition:
             if first.gap_before:
                 yield self._gap(first)
             return blocks
+
+    def _left_s(self, away_s: float) -> float:
+        """Return how much longer a device is waited for that has been away for so long."""
+        return math.inf if self.limit_s is None else max(self.limit_s - self._timeline.end_s - away_s, 0.0)
 
     def _try(self, connect: Connect, rescan: bool) -> list[SampleBlock] | None:
         """Connect once and wait for the first samples: a link that gives none is no link."""
@@ -206,7 +239,7 @@ class Acquisition:
 
     # -- words -----------------------------------------------------------------------------------------
 
-    def _event(self, event: str, detail: Mapping[str, str | int] | None = None) -> SourceEvent:
+    def _event(self, event: str, detail: Mapping[str, Detail] | None = None) -> SourceEvent:
         return SourceEvent(event, self._timeline.end_s, dict(detail or {}))
 
     @staticmethod

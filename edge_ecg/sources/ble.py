@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from edge_ecg_bridge.gatt import GattSession
-from edge_ecg_bridge.gatt_kinds import ChoosingSession
+from edge_ecg_bridge.gatt_kinds import UART, ChoosingSession
 from edge_ecg_bridge.gatt_pipe import PipeSession
 from edge_ecg_bridge.gatt_tunnel import TunnelSession
+from edge_ecg_bridge.stream import Session
+from edge_ecg_bridge.uart_board import UartBoardSession
 
 from ..errors import DeviceError, UsageError
 from . import ble_faults
@@ -36,12 +38,19 @@ def gatt_session_for(kind: str, address: Address) -> GattSession:
     """Make the session of a kind from the options of an address; UsageError when one makes no sense."""
     if kind in GATT_KINDS:
         return GATT_KINDS[kind][0](address)
-    return PipeSession(session_for(kind, address))
+    if kind != UART:
+        return PipeSession(session_for(kind, address))
+
+    def choose(board: str) -> Session:
+        address.require_known(ble_options(board) | _OWN_OPTIONS)
+        return session_for(board, address)
+
+    return PipeSession(UartBoardSession(choose))
 
 
 def ble_options(kind: str | None) -> frozenset[str]:
     """Return the options that a kind reads over Bluetooth LE; those of all kinds when it is not known yet."""
-    if kind is None:
+    if kind is None or kind == UART:
         return options_of(None).union(*(options for _, options in GATT_KINDS.values()))
     return GATT_KINDS[kind][1] if kind in GATT_KINDS else options_of(kind)
 

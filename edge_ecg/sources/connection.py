@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from edge_ecg_bridge.gatt import Note
 from edge_ecg_bridge.stream import BridgeError, DeviceClock, Ready, Samples, Session
 
 from .base import Clock
@@ -103,6 +104,11 @@ class Connection:
             raise self._failure
         samples, self._samples = self._samples, []
         return Batch(samples, self._arrived_s, self._asked_s)
+
+    def notes(self) -> list[Note]:
+        """Return what the device said beside its ECG since the last call."""
+        give = getattr(self._session, "notes", None)
+        return list(give()) if give is not None else []
 
     def shut(self) -> None:
         """Stop the device's stream and give the port back; may be called twice."""

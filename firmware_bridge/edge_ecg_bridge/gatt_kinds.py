@@ -10,7 +10,9 @@ from .movesense import wire
 from .polar import pmd
 from .stream import BridgeError, DeviceClock, Event
 
-POLAR, MOVESENSE, SHIMMER, TEXT, BOARD = "polar-h10", "movesense", "shimmer3", "text", "ganglion"
+POLAR, MOVESENSE, SHIMMER, BOARD = "polar-h10", "movesense", "shimmer3", "ganglion"
+UART = "uart"
+"""Anything behind a Nordic UART: what it speaks, its bytes tell (:mod:`edge_ecg_bridge.uart_board`)."""
 _CONNECT_S = 15.0
 
 # Beginning of a name in lower case -> kind. Of the Polar sensors only the H10 measures ECG.
@@ -21,10 +23,10 @@ SERVICES = {
     short_uuid(wire.ADVERTISED): MOVESENSE,
     CYSPP.service: SHIMMER,
     TRANSPARENT_UART.service: SHIMMER,
-    NORDIC_UART.service: TEXT,
+    NORDIC_UART.service: UART,
     GANGLION.service: BOARD,
 }
-_PIPES = {CYSPP: SHIMMER, TRANSPARENT_UART: SHIMMER, NORDIC_UART: TEXT, GANGLION: BOARD}
+_PIPES = {CYSPP: SHIMMER, TRANSPARENT_UART: SHIMMER, NORDIC_UART: UART, GANGLION: BOARD}
 
 
 def kind_by_advertisement(name: str, services: Collection[str] = ()) -> str | None:

@@ -61,6 +61,9 @@ class DeviceClock:
     turn_s: float | None = None
 
 
+UNSEEN_LOSS_MS = "unseen_loss_ms"
+"""The detail of a device that neither counts nor times its samples: shorter losses leave no trace."""
+
 Event = Ready | Samples
 
 

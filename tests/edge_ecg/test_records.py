@@ -34,7 +34,7 @@ def test_start_is_the_line_of_the_interface() -> None:
     assert json.dumps(record.to_json()) == (
         '{"type": "start", "schema": 1, "source": "/dev/rfcomm0", "device": "shimmer3", "fs_hz": 512.0, '
         '"model": "stress@0123456789ab", "engine": "onnx-int8", "hop_s": 1.0, '
-        '"profile": null, "context_s": null, "personal": []}'
+        '"profile": null, "context_s": null, "personal": [], "unseen_loss_ms": null}'
     )
 
 

@@ -6,10 +6,11 @@ clock says which multiple. No clock is read here: arrival times are passed in.
 
 from .arrival import ArrivalClock, TimeLine
 from .framer import CountedFramer, Found
-from .placing import Placed, Placer, Run
+from .placing import PAUSE_S, Placed, Placer, Run
 from .session import QUIET_S, CountedSession
 
 __all__ = [
+    "PAUSE_S",
     "QUIET_S",
     "ArrivalClock",
     "CountedFramer",

@@ -102,11 +102,18 @@ class CountedFramer(ABC):
         if not self._aligned or self._last is None or rest or not 0 < n <= self._followers:
             return []
         rows = self._rows(n)
-        counts_on = np.diff(self._numbers(rows), prepend=self._last) % self._modulus == 1
+        counts_on = self._steps(self._numbers(rows), self._last) == 1
         taken: list[Found] = []
         if counts_on.all() and self._well_formed(rows).all():
             self._keep(rows, taken)
         return taken
+
+    def _steps(self, numbers: NDArray[np.int64], before: int) -> NDArray[np.int64]:
+        """Return by how much each number is above the one before it, modulo the counter's range."""
+        steps: NDArray[np.int64] = numbers.copy()
+        steps[1:] -= numbers[:-1]
+        steps[0] -= before
+        return steps % self._modulus
 
     def _rows(self, n: int) -> ByteArray:
         return np.frombuffer(bytes(self._buffer[: n * self._size]), dtype=np.uint8).reshape(n, self._size)
@@ -119,7 +126,7 @@ class CountedFramer(ABC):
         rows = self._rows(n)
         well, numbers = self._well_formed(rows), self._numbers(rows)
         before = numbers[0] - 1 if self._last is None else self._last
-        plain = well & (np.diff(numbers, prepend=before) % self._modulus == 1)
+        plain = well & (self._steps(numbers, int(before)) == 1)
         in_order = n if plain.all() else int(np.argmin(plain))
         if in_order > self._followers:
             self._keep(rows[: in_order - self._followers], taken)
@@ -168,7 +175,7 @@ class CountedFramer(ABC):
 
     def _proven_ahead(self, well: BoolArray, numbers: NDArray[np.int64], before: int) -> bool:
         """Whether packets that count on stand at whole packet distances from here."""
-        exact = well[:-1] & well[1:] & (np.diff(numbers) % self._modulus == 1)
+        exact = well[:-1] & well[1:] & ((numbers[1:] - numbers[:-1]) % self._modulus == 1)
         for at in range(len(exact)):
             counts_on = int(numbers[at]) == (before + 1 + at) % self._modulus
             if not counts_on and not well[:at].all():

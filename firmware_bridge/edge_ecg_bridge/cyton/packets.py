@@ -9,6 +9,9 @@ from ..counting import CountedFramer
 from ..stream import BoolArray, ByteArray, FloatArray
 from . import wire
 
+_IS_STAMPED = np.zeros(256, dtype=bool)
+_IS_STAMPED[list(wire.STAMPED_FOOTERS)] = True
+
 
 class CytonFramer(CountedFramer):
     """Finds packets by header, footer and sample number.
@@ -54,7 +57,7 @@ def stamps_ms(rows: ByteArray) -> NDArray[np.int64]:
     """Return the board's time in milliseconds (n,), -1 in packets that carry none."""
     wide = rows[:, wire.STAMP_AT : wire.STAMP_AT + 4].astype(np.int64)
     stamps: NDArray[np.int64] = wide[:, 0] << 24 | wide[:, 1] << 16 | wide[:, 2] << 8 | wide[:, 3]
-    stamps[~np.isin(rows[:, wire.FOOTER_AT], wire.STAMPED_FOOTERS)] = -1
+    stamps[~_IS_STAMPED[rows[:, wire.FOOTER_AT]]] = -1
     return stamps
 
 

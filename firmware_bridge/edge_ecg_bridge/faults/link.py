@@ -154,7 +154,7 @@ class FaultyEmulator:
         streams = getattr(self.device, "streams", 0)
         if streams != self._streams:
             self._streams = streams
-            self._new_stream()
+            self._new_stream(now_s)
         # What is fetched at once was sent bit by bit since the last time.
         since_s, self._fetched_s = min(self._fetched_s, now_s), now_s
         step_s = (now_s - since_s) / max(len(fresh), 1)
@@ -167,11 +167,11 @@ class FaultyEmulator:
             parcels = stage.push(parcels, t_s)
         return [Unit(parcel.data, parcel.samples) for parcel in parcels]
 
-    def _new_stream(self) -> None:
+    def _new_stream(self, now_s: float) -> None:
         """Begin to count anew; what was held back belongs to the stream before."""
         for stage in self._stages:
             stage.clear()
-        self.truth.new_stream()
+        self.truth.new_stream(now_s)
 
     def _number(self, unit: Unit, sent_s: float) -> Parcel:
         if unit.samples and self._begin_s is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -46,6 +48,10 @@ class Truth:
         Samples that the device has put into its packets since its stream began.
     damages:
         What was harmed of them, in order.
+    past:
+        The same of each stream before, in order.
+    begun_s:
+        When each stream began, the present one last; the first begins with its first sample.
     strikes:
         How often each fault struck.
     away:
@@ -55,13 +61,20 @@ class Truth:
 
     sent: int = 0
     damages: list[Damage] = field(default_factory=list)
+    past: list[list[Damage]] = field(default_factory=list)
+    begun_s: list[float] = field(default_factory=lambda: [-math.inf])
     strikes: dict[str, int] = field(default_factory=dict)
     away: list[tuple[float, float]] = field(default_factory=list)
 
-    def new_stream(self) -> None:
+    def new_stream(self, now_s: float) -> None:
         """Count from 0 again: the device has begun its signal anew."""
-        self.sent = 0
-        self.damages.clear()
+        self.past.append(self.damages)
+        self.begun_s.append(now_s)
+        self.sent, self.damages = 0, []
+
+    def stream_at(self, now_s: float) -> int:
+        """Return the number of the stream to which a sample belongs that arrived then."""
+        return bisect_right(self.begun_s, now_s) - 1
 
     def harmed(self, *harms: Harm) -> set[int]:
         """Return the numbers of all samples harmed in one of some ways; without argument in any."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..counting import Placed, Placer, Run, TimeLine
+from ..counting import PAUSE_S, Placed, Placer, Run, TimeLine
 from ..counting.arrival import SETTLE_S
 from ..session_base import SessionBase
-from ..stream import BridgeError, ByteArray, Ready, Samples, show_bytes
+from ..stream import UNSEEN_LOSS_MS, BridgeError, ByteArray, Detail, Ready, Samples, show_bytes
 from .frames import HEAD_BYTES, PAYLOAD_BYTES, OpenViewFramer, ecg_counts, electrode_off
 
 SILENCE_S = 5.0
@@ -165,7 +165,13 @@ class OpenViewSession(SessionBase):
         self._placer = Placer(fs_hz, 1)
         self._time = TimeLine(fs_hz)
         origin = "counted" if self.settings.fs_hz is None else "given"
-        details = {"payload_bytes": payload, "gain": self.settings.gain, "shift": shift, "rate": origin}
+        details: dict[str, Detail] = {
+            "payload_bytes": payload,
+            "gain": self.settings.gain,
+            "shift": shift,
+            "rate": origin,
+            UNSEEN_LOSS_MS: round(PAUSE_S * 1e3),
+        }
         self._events.append(Ready("openview", fs_hz, details))
         early, self._early = self._early, []
         for at_s, held in early:

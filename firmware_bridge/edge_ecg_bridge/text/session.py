@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..session_base import SessionBase
-from ..stream import BridgeError, FloatArray, Ready, Samples, show_bytes
+from ..stream import UNSEEN_LOSS_MS, BridgeError, Detail, FloatArray, Ready, Samples, show_bytes
 from .lines import Line, LineSplitter, parse_line
 from .timing import BoardClock, counted_rate, rate_of, tick_of
 
@@ -189,7 +189,10 @@ class TextSession(SessionBase):
         early, self._early = [line for _, line in self._early], []
         unit = "adc" if self._counts else self.settings.unit.replace("auto", "mv")
         timed = {0.0: "none", 1e-3: "ms", 1e-6: "us"}[tick_s if len(stamps) else 0.0]
-        self._events.append(Ready("text", fs_hz, {"unit": unit, "time": timed, "rate": self._rate_origin()}))
+        details: dict[str, Detail] = {"unit": unit, "time": timed, "rate": self._rate_origin()}
+        if self._clock is None:
+            details[UNSEEN_LOSS_MS] = round(_PAUSE_S * 1e3)
+        self._events.append(Ready("text", fs_hz, details))
         self._deliver(early, now_s)
 
     def _tick_s(self, stamps: FloatArray) -> float:

@@ -150,6 +150,9 @@ def test_what_is_refused_and_the_way_round(call: Call, model: Path, signed: bool
     )
     assert done.code == 0
     assert "nobody asks who signed" in done.err
+    few = ("--windows", "1", "--warm-up", "1", "--hops", "1", "--starts", "1", "--engine", "litert-fp32")
+    done = call("bench", "--untrusted", "--json", *few, "--model", model)
+    assert done.code == 0, done.err
     # What comes along is part of the program.
     assert call("verify").code == 0
     assert "needs no signature" in call("verify").out

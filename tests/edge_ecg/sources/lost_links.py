@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from edge_ecg.errors import DeviceError
+from edge_ecg.samples import SampleBlock, SourceEvent
+from edge_ecg.sources.address import parse_address
+from edge_ecg.sources.session_source import SessionSource
 from edge_ecg.sources.transport import Transport, TransportLostError
 from edge_ecg_bridge.emulators import Shimmer3Emulator, TextEmulator
+from edge_ecg_bridge.shimmer3 import Settings, ShimmerSession
 from edge_ecg_bridge.stream import Session
+from edge_ecg_bridge.synthetic import SyntheticEcg
 
 
 @dataclass
@@ -87,3 +93,53 @@ class LinkTransport:
         if self._lost or self._link.is_in(self._link.away):
             self._lost = True
             raise TransportLostError("the link is down")
+
+
+ECG = SyntheticEcg(seed=7)
+FS_HZ = 256.0
+ADDRESS = parse_address("/dev/ttyUSB0")
+
+
+def shimmer_link(**options: Any) -> Link:
+    emulator = Shimmer3Emulator(ECG, counter=options.pop("counter", 0))
+    return Link(emulator, lambda: ShimmerSession(Settings(fs_hz=FS_HZ)), **options)
+
+
+def opened(link: Link, *, reconnect: bool = True) -> SessionSource:
+    return SessionSource(
+        ADDRESS,
+        link.transport(),
+        link.make_session(),
+        clock=link.clock,
+        connect=link.connect if reconnect else None,
+        wait=link.pass_time,
+    )
+
+
+def read(source: SessionSource, until_s: float) -> list[SampleBlock | SourceEvent]:
+    items: list[SampleBlock | SourceEvent] = []
+    for item in source:
+        items.append(item)
+        if isinstance(item, SampleBlock) and item.end_s >= until_s:
+            break
+    return items
+
+
+def events(items: list[SampleBlock | SourceEvent]) -> list[str]:
+    return [item.event for item in items if isinstance(item, SourceEvent)]
+
+
+def blocks(items: list[SampleBlock | SourceEvent]) -> list[SampleBlock]:
+    return [item for item in items if isinstance(item, SampleBlock)]
+
+
+def assert_accounted(items: list[SampleBlock | SourceEvent]) -> None:
+    """Sample numbers and gaps fit together, and every gap of an interruption has its event."""
+    at = 0
+    for block in blocks(items):
+        assert block.first_sample - at == block.gap_before
+        at = block.first_sample + len(block)
+    told = [item for item in items if isinstance(item, SourceEvent) and item.event == "gap"]
+    assert sum(int(event.detail["lost_samples"]) for event in told) == sum(
+        block.gap_before for block in blocks(items)
+    )

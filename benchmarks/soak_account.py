@@ -1,0 +1,195 @@
+"""What the soak keeps while it runs: every sample held against what its device measured, in little memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_ecg.samples import SampleBlock, SourceEvent, SourceInfo
+from edge_ecg.sources.session_source import SessionSource
+from edge_ecg_bridge.emulators.base import Reservoir
+from edge_ecg_bridge.faults import Damage, FaultySignal, Harm, Truth
+
+_MATCH = 64
+_LATEST_BEGIN = 1 << 16  # the queue may have dropped what came first
+
+
+@dataclass
+class Part:
+    """What one connection delivered, held against what its device measured."""
+
+    first: int
+    truth: Reservoir
+    step_mv: float
+    head: list[SampleBlock] = field(default_factory=list)
+    offset: int | None = None
+    next_place: int = 0
+    missing: set[int] = field(default_factory=set)
+    wrong: int = 0
+    _known: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def take(self, block: SampleBlock) -> None:
+        """Take a block of the stream; the first samples tell where in the device's own count it begins."""
+        if self.offset is not None:
+            self._compare(block)
+            return
+        self.head.append(block)
+        if sum(map(len, self.head)) >= _MATCH:
+            self._find()
+            for held in self.head:
+                self._compare(held)
+            self.head = []
+
+    def _find(self) -> None:
+        values = np.concatenate([block.ecg_mv for block in self.head])
+        numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])
+        numbers, passed = numbers - self.first, 0
+        while passed < _LATEST_BEGIN:
+            self._known = np.concatenate([self._known, self.truth.take(1024 + int(numbers[-1]))])
+            windows = np.lib.stride_tricks.sliding_window_view(self._known, int(numbers[-1]) + 1)
+            worst = np.abs(windows[:, numbers] - values).max(axis=1)
+            at = int(np.argmin(worst))
+            if worst[at] < 0.51 * self.step_mv:
+                self.offset, self.next_place = passed + at - self.first, passed + at
+                self._known = self._known[at:]
+                return
+            passed += len(windows)
+            self._known = self._known[len(windows) :]
+        raise AssertionError("what a connection delivers first is nowhere in what the device measured")
+
+    def _measured(self, n: int) -> np.ndarray:
+        """Return the next ``n`` samples that the device measured."""
+        if len(self._known) < n:
+            self._known = np.concatenate([self._known, self.truth.take(n - len(self._known) + 4096)])
+        taken, self._known = self._known[:n], self._known[n:]
+        return taken
+
+    def _compare(self, block: SampleBlock) -> None:
+        assert self.offset is not None
+        place = block.first_sample + self.offset
+        self.missing.update(range(self.next_place, place))
+        self._measured(place - self.next_place)
+        difference = np.abs(block.ecg_mv - self._measured(len(block)))
+        doubtful = np.zeros(len(block), dtype=bool)
+        for flags in (block.lead_off, block.saturated):
+            doubtful |= False if flags is None else flags
+        self.wrong += int(((difference > 0.51 * self.step_mv) & ~doubtful).sum())
+        self.next_place = place + len(block)
+
+
+@dataclass
+class Totals:
+    """Samples of all connections that are over: the missing ones, and what of the harmed ones was told."""
+
+    missing: int = 0
+    taken: int = 0
+    beside: int = 0
+    unreported: int = 0
+    wrong: int = 0
+
+    def add(self, part: Part, damages: list[Damage]) -> None:
+        """Hold a connection's account against the truth."""
+        by_harm = {
+            harm: {
+                number
+                for damage in damages
+                if damage.harm is harm
+                for number in range(damage.first, damage.first + damage.samples)
+                if part.offset is not None and part.first + part.offset <= number < part.next_place
+            }
+            for harm in Harm
+        }
+        gone, late = by_harm[Harm.LOST] | by_harm[Harm.ALTERED], by_harm[Harm.LATE]
+        self.missing += len(part.missing)
+        self.taken += len(part.missing & (gone | late))
+        self.beside += len(part.missing - gone - late)
+        self.unreported += len(gone - part.missing)
+        self.wrong += part.wrong
+
+
+class Watched:
+    """A source that is iterated as it is, while every sample in it is held against the truth."""
+
+    def __init__(
+        self,
+        source: SessionSource,
+        signal: FaultySignal,
+        truth: Truth,
+        fs_hz: float,
+        step_mv: float,
+        zero_s: float,
+        speed: float,
+        until_s: float,
+    ) -> None:
+        self.totals = Totals()
+        self.part: Part | None = None
+        self.connections = 0
+        self.begun_s = 0.0
+        self.holes_s: list[tuple[float, float]] = []
+        self.delivered = self.reported = self.dropped = self.interrupted = 0
+        self.counted = 0
+        self.clock_error_s = 0.0
+        self._source, self._signal, self._fs_hz, self._step_mv = source, signal, fs_hz, step_mv
+        self._truth = truth
+        self._zero_s, self._speed, self._until_s = zero_s, speed, until_s
+        self._stream = 0
+        self._began_s: float | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        """The source's."""
+        return self._source.info
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """The source's."""
+        return self._source.counters
+
+    def __iter__(self) -> Iterator[SampleBlock | SourceEvent]:
+        anew = True
+        for item in self._source:
+            if isinstance(item, SourceEvent):
+                anew = anew or item.event == "reconnected"
+                self.dropped += int(item.detail.get("dropped_samples", 0))
+            else:
+                if anew:
+                    self._begin(item)
+                anew = False
+                assert self.part is not None
+                arrived_s = (item.arrived_s or 0.0) * self._speed
+                self._began_s = self._began_s or arrived_s - item.end_s
+                self.clock_error_s = arrived_s - self._began_s - item.end_s
+                self.part.take(item)
+                self.delivered += len(item)
+                self.reported += item.gap_before
+                self.counted += item.gap_before * (item.start_s < self._until_s)
+                if item.gap_before:
+                    hole_s = (item.start_s - item.gap_before / item.fs_hz, item.start_s)
+                    self.holes_s = [*self.holes_s[-50:], hole_s]
+            yield item
+
+    def _begin(self, block: SampleBlock) -> None:
+        """Settle the connection that is over, and begin another."""
+        self.settle()
+        # By the device's clock its stream is the last that had begun when this arrived.
+        arrived_s = (block.arrived_s or 0.0) * self._speed - self._zero_s
+        self._stream = self._truth.stream_at(arrived_s)
+        self.connections += 1
+        self.part = Part(block.first_sample, Reservoir(self._signal(self._fs_hz)), self._step_mv)
+        self.begun_s = block.start_s
+        self.interrupted += block.gap_before
+
+    def settle(self) -> Totals:
+        """Settle the last connection and return the totals."""
+        if self.part is not None:
+            streams = [*self._truth.past, self._truth.damages]
+            self.totals.add(self.part, streams[self._stream])
+            streams[self._stream].clear()  # so that the log's memory is flat, too
+            self.part = None
+        return self.totals
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
