@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..bundle import KeyFormatError, PublicKey, TrustedKey, TrustedKeys
+from ..bundle import KeyFormatError, PublicKey, TrustedKey, TrustedKeys, read_bundle
 from ..bundle.trust import SYSTEM_DIRECTORY, named_directories, user_directory
 from ..bundle.trust_edit import add_trusted_key, remove_trusted_key
-from ..errors import EXIT_DONE, UsageError
+from ..deploy.layout import BUNDLE_NAME, Home
+from ..errors import EXIT_DONE, EdgeEcgError, UsageError
 
 _MAX_LINE = 4096
 _NOBODY = (
@@ -40,16 +41,32 @@ def run(args: argparse.Namespace) -> int:
         one = add_trusted_key(_folder(system=args.system), _read(args.key))
         _print([one], "trusted", as_json=args.json)
         print("Bundles that no trusted key has signed are refused here.", file=sys.stderr)
+        _warn_of_the_running_model()
         return EXIT_DONE
     keys = TrustedKeys.of_machine()
     if args.action == "remove":
         _print(remove_trusted_key(keys, args.fingerprint), "removed", as_json=args.json)
         keys = TrustedKeys.of_machine()
+        _warn_of_the_running_model()
     else:
         _print(keys.keys, "trusted", as_json=args.json)
     if not keys.keys:
         print(_NOBODY, file=sys.stderr)
     return EXIT_DONE
+
+
+def _warn_of_the_running_model() -> None:
+    """Say so when what was flashed to this machine would be refused at its next start."""
+    current = Home.default().current / BUNDLE_NAME
+    if not os.path.exists(current):  # nor may it be looked for, perhaps
+        return
+    try:
+        read_bundle(current)
+    except EdgeEcgError as error:
+        print(f"warning: the model that was flashed here will not start again: {error.what}", file=sys.stderr)
+        print(
+            "  try: edge-ecg flash HOST BUNDLE with a bundle that a trusted key has signed", file=sys.stderr
+        )
 
 
 def _print(keys: Sequence[TrustedKey], state: str, *, as_json: bool) -> None:

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, DataError, UsageError
-from ..model import load_model
 from ..naming import nameless
 from ..session import Session
 from ..sources import Address, Source, open_source, parse_address
@@ -27,7 +26,7 @@ from ..strip.watcher import Watcher
 from . import DISCLAIMER
 from .choose import choose_address
 from .person import begin_recording, recorded_person
-from .streaming import add_model, add_record_option, add_source_options, seconds_or_none
+from .streaming import add_model, add_record_option, add_source_options, chosen_model, seconds_or_none
 
 # What a recording is read of, unless --duration says otherwise: some seconds' work and some megabytes.
 _LEAF_S, _PICTURE_S = 600.0, 60.0
@@ -81,7 +80,7 @@ def _address(args: argparse.Namespace) -> str | Address:
 def _opened(
     args: argparse.Namespace, stack: ExitStack, *, duration_s: float | None, keep_s: float | None
 ) -> tuple[Session, Watcher, Source]:
-    model = load_model(args.model, args.engine) if args.decide or args.model is not None else None
+    model = chosen_model(args) if args.decide or args.model is not None else None
     recorder = None
     if args.record is not None:
         recorder = begin_recording(stack, args.record, recorded_person(args))

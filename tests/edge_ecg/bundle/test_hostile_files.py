@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -10,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +20,8 @@ from edge_ecg.bundle.private_key import public_of
 from edge_ecg.bundle.signature import Signature, encode_signatures
 from edge_ecg.cli.verify import check_files
 from edge_ecg.errors import BundleError
+
+from . import hostile
 
 _SMALL_FILE_BYTES, _SMALL_FILE_PEAK = 64 * 1024, 4 * 2**20
 _PEAK = 24 * 2**20  # beside three times the file
@@ -75,19 +75,6 @@ for path in paths:
     peak = tracemalloc.get_traced_memory()[1] - before
     print(json.dumps([path, code, peak, seconds, did, out, err]), flush=True)
 """
-
-
-def _load(name: str) -> ModuleType:
-    # Tests are imported by path, so a module beside them has to be, too.
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-hostile = _load("hostile")
 
 
 def told_of(folder: Path, manifest: Manifest, cases: Iterator[tuple[str, bytes]]) -> dict[str, list[Any]]:

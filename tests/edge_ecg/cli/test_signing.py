@@ -46,6 +46,7 @@ def call(
     (tmp_path / "keys").mkdir()
     monkeypatch.setenv("EDGE_ECG_TRUSTED_KEYS", str(tmp_path / "keys"))
     monkeypatch.delenv("EDGE_ECG_KEY_PASSPHRASE", raising=False)
+    monkeypatch.setenv("EDGE_ECG_HOME", str(tmp_path / "nothing was flashed"))
 
     def run(*arguments: object) -> Done:
         code = main([str(argument) for argument in arguments])
@@ -130,6 +131,7 @@ def test_what_is_refused_and_the_way_round(call: Call, model: Path, signed: bool
         ("run", "--port", "sim:?speed=max", "--duration", "1", "--model"),
         ("replay", "nothing.csv", "--model"),
         ("enrol", "--demo", "--model"),
+        ("view", "nothing.csv", "--model"),
         ("bench", "--model"),
         ("inspect",),
     ):
@@ -339,6 +341,22 @@ def test_trust_reads_what_it_is_given_and_nothing_else(call: Call, monkeypatch: 
     Path("keys/z.pub").write_text("?")
     for arguments in (("list",), ("remove", fingerprint("a")), ("add", "a.pub")):
         assert call("trust", *arguments).code == 4
+
+
+def test_trust_warns_of_a_model_that_will_not_start_again(
+    call: Call, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EDGE_ECG_HOME", str(tmp_path / "home"))
+    current = tmp_path / "home" / "current"
+    current.mkdir(parents=True)
+    for name in ("a", "b"):
+        call("keygen", "-o", name, "--no-passphrase")
+    shutil.copy(model, current / "model.ecgb")
+    assert "will not start again" in call("trust", "add", "a.pub").err
+    call("sign", current / "model.ecgb", "--key", "a")
+    assert "will not start again" not in call("trust", "add", "b.pub").err
+    assert "will not start again" in call("trust", "remove", fingerprint("a")).err
+    assert "will not start again" not in call("trust", "remove", fingerprint("b")).err
 
 
 def test_trust_for_the_whole_machine(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
