@@ -12,7 +12,12 @@ from pathlib import Path
 # Before NumPy is imported: tests multiply many small matrices, and BLAS threads would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is; a hang is what pytest-timeout is for.
+hypothesis.settings.register_profile("edge-ecg", deadline=None)
+hypothesis.settings.load_profile("edge-ecg")
 
 # Tests do not depend on whom the machine trusts that they run on, nor do the processes that they start.
 _NOBODY = tempfile.mkdtemp(prefix="edge-ecg-trusted-keys-")
