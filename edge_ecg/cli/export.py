@@ -18,6 +18,7 @@ from edge_ecg_train.store import WindowStore
 
 from .._version import __version__
 from ..bundle import save_bundle
+from ..bundle.fields import FieldError, is_model_name, version_tuple
 from ..errors import EXIT_DONE, DataError, UsageError
 from .progress import Progress
 
@@ -56,10 +57,25 @@ def run(args: argparse.Namespace) -> int:
         )
     if not 0 <= args.min_confidence <= 1:
         raise UsageError(f"A probability of {args.min_confidence:g} does not exist.", remedy="Give 0 to 1.")
+    name = args.name or args.output.stem
+    if not is_model_name(name):
+        raise UsageError(
+            f"A model cannot be called {name!r}.",
+            why="Its name becomes part of file names on devices.",
+            remedy="Give --name: up to 64 letters, digits, '_', '.' and '-', beginning with a letter.",
+        )
+    try:
+        version_tuple(args.model_version)
+    except FieldError as error:
+        raise UsageError(
+            f"{args.model_version!r} is no version of a model.",
+            why="Devices compare versions, so that they refuse an older model.",
+            remedy="Give three numbers: --model-version 1.2.0",
+        ) from error
     place = RunDir(args.run)
     store = WindowStore.open(_store(place, args.store))
     settings = ExportSettings(
-        name=args.name or args.output.stem,
+        name=name,
         version=args.model_version,
         created=datetime.now(UTC),
         lean=args.lean,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import BundleError
 from .base import INPUT_SAMPLES, Encoder, Float32Array, as_windows
 from .quiet import without_info_lines
+from .tflite_file import check_tflite
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -56,6 +57,7 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
 
     """
     try:
+        check_tflite(model)
         with without_info_lines():
             interpreter = Interpreter(model_content=model, num_threads=threads)
             interpreter.allocate_tensors()
