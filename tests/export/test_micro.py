@@ -347,7 +347,7 @@ def test_the_model_that_comes_along_by_the_command_line(
     assert json.loads((tmp_path / "c" / "micro.json").read_text())["core_sha256"] == report["core_sha256"]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "equal to LiteRT's reference kernels, every decision that of the bundle" in printed
+    assert "to LiteRT's reference kernels, every decision that of the bundle" in printed
 
 
 RunMaker = Callable[[], Any]
