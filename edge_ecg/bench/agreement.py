@@ -13,7 +13,7 @@ from ..model import Model
 
 # Of the kernels that bundles are made with (XNNPACK, ONNX Runtime) int8 gives the same bits, fp32 almost.
 MIN_COSINE = 0.999
-# TFLite's own kernels (tflite-runtime, or LiteRT that finds no /sys) round twice where XNNPACK rounds once, and
+# TFLite's own kernels (tflite-runtime, or LiteRT without /sys) round twice where XNNPACK rounds once, and
 # that adds up over the layers: 0.9926 on golden windows of the model that comes along, 0.9898 on 80 others.
 MIN_COSINE_BUILT_IN = 0.98
 
