@@ -51,7 +51,11 @@ VERBS: dict[str, Verb] = {
     "keygen": Verb("edge_ecg.cli.keygen", "make a key to sign bundles with"),
     "sign": Verb("edge_ecg.cli.sign", "sign a bundle"),
     "trust": Verb("edge_ecg.cli.trust", "add | list | remove: whose bundles this machine runs"),
-    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle, here or on a device"),
+    "flash": Verb("edge_ecg.cli.flash", "put a bundle on a device over SSH; it proves itself there first"),
+    "rollback": Verb("edge_ecg.cli.rollback", "go back to the model that a device ran before"),
+    "status": Verb("edge_ecg.cli.status", "what a device runs, and how well; without HOST this machine"),
+    "logs": Verb("edge_ecg.cli.logs", "the log of the service on a device"),
     "device": Verb("edge_ecg.cli.device", "the device's own side of flash and status", hidden=True),
 }
 
