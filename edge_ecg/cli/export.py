@@ -138,14 +138,15 @@ def _micro(args: argparse.Namespace, bundle: Bundle) -> int:
 
 def _print_micro(folder: Path, made: MicroExport) -> None:
     found, report = made.distance, made.report
+    macs, version = report["macs"] / 1e6, report["tflite_micro"]
     lines = [
-        f"{report['model']}: {report['core_bytes']:,} bytes of constants, an arena of {made.arena_bytes:,} bytes,",
-        f"  {report['macs'] / 1e6:.0f} million multiplications a window; {', '.join(made.core.operators)}",
-        f"{report['golden_windows']} golden windows in TFLite-Micro {report['tflite_micro']}: every int8 value",
-        "  equal to LiteRT's reference kernels, every decision that of the bundle",
+        f"{report['model']}: {report['core_bytes']:,} bytes of constants, {made.arena_bytes:,} of arena,",
+        f"  {macs:.0f} million multiplications a window; {', '.join(made.core.operators)}",
+        f"{report['golden_windows']} golden windows in TFLite-Micro {version}: every int8 value equal",
+        "  to LiteRT's reference kernels, every decision that of the bundle",
         "From LiteRT's XNNPACK kernels, which round once where these round twice:",
-        f"  {found.differing:.0%} of the values differ, by up to {found.max_steps} of 256 steps; cosine at least "
-        f"{found.min_cosine:.4f}",
+        f"  {found.differing:.0%} of the values differ, by up to {found.max_steps} of 256 steps;",
+        f"  cosine at least {found.min_cosine:.4f}",
         f"{len(made.files)} files in {folder}; docs/microcontrollers.md says what to do with them",
     ]
     print("\n".join(lines))

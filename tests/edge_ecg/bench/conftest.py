@@ -86,6 +86,7 @@ def make_report(p50_ms: float = 40.0, **changes: Any) -> dict[str, Any]:
             "file": "encoder.int8.tflite", "bytes": 359440, "sha256": 64 * "a",
             "golden": {
                 "windows": 6, "min_cosine": 1.0, "equal": 1.0, "max_abs": 0.0, "decisions_equal": True,
+                "least_cosine": 0.999,
             },
             "latency": latency(p50_ms), "end_to_end": whole(p50_ms), "duty": whole(1.3 * p50_ms),
             "cold_start": {

@@ -44,8 +44,7 @@ def test_engines_take_turns_and_the_warm_up_is_not_counted() -> None:
     assert log == [0.001, 0.004] * 7
     assert rounds == [2, 4, 6, 8, 10, 12, 14]
     assert found["a"].windows == found["b"].windows == 5
-    assert found["a"].samples_ms == pytest.approx([1.0] * 5)
-    assert found["b"].p99_ms == pytest.approx(4.0)
+    assert (found["a"].p50_ms, found["b"].p99_ms) == pytest.approx((1.0, 4.0))
 
 
 def test_a_slow_machine_stops_when_its_time_is_over_but_not_before_it_has_something() -> None:
@@ -62,6 +61,5 @@ def test_percentiles() -> None:
     found = Latency.of(values)
     assert (found.p50_ms, found.p90_ms, found.p95_ms, found.p99_ms) == (501.0, 901.0, 951.0, 991.0)
     assert (found.max_ms, found.windows) == (1001.0, 1001)
-    assert found.samples_ms == tuple(values)
     with pytest.raises(ValueError, match="nothing was timed"):
         Latency.of([])
