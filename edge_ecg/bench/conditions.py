@@ -6,6 +6,8 @@ now and since it was switched on (``vcgencmd get_throttled``).
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..health import Host
@@ -51,6 +53,36 @@ def read_conditions(host: Host) -> Conditions:
         governor=", ".join(governors(host)) or None,
         clock=cpu_clock(host),
     )
+
+
+class Heat:
+    """Feels the temperature now and then, between what is timed.
+
+    Attributes
+    ----------
+    highest_c:
+        Of all times; None without a sensor.
+
+    """
+
+    def __init__(self, host: Host, clock: Callable[[], float] = time.monotonic) -> None:
+        self._host = host
+        self._clock = clock
+        self._next_s = clock()
+        self.highest_c: float | None = None
+
+    def feeling(self, then: Callable[[], object]) -> Callable[[], None]:
+        """Return what reads the sensor, at most once a second, and then does something else."""
+
+        def both() -> None:
+            now_s = self._clock()
+            if now_s >= self._next_s:
+                self._next_s = now_s + 1.0
+                found_c = hottest_c(self._host)
+                self.highest_c = max(filter(None, (found_c, self.highest_c)), default=None)
+            then()
+
+        return both
 
 
 def why_invalid(before: Conditions, after: Conditions) -> list[str]:

@@ -15,7 +15,7 @@ from ..errors import GateError, UsageError
 from ..health import Host
 from ..model import Model, load_heads, load_personal_heads, open_model
 from .agreement import Agreement, check_engine
-from .conditions import read_conditions, remarks, why_invalid
+from .conditions import Heat, read_conditions, remarks, why_invalid
 from .end_to_end import HOP_S, EndToEnd, at_duty_cycle, end_to_end
 from .latency import ENOUGH_FOR_P99, Latency, timed
 from .machine import this_machine
@@ -127,6 +127,7 @@ def measure(
         "threads": 1,
         "before": asdict(before),
         "after": None,
+        "hottest_c": None,
         "invalid": [],
         "remarks": remarks(before, machine.cores),
         "absent": absent,
@@ -136,9 +137,11 @@ def measure(
     if machine.emulated is not None:
         report["invalid"] = ["emulated"]
         return report
-    _time(report, models, golden, path, plan, step)
+    heat = Heat(host)
+    _time(report, models, golden, path, plan, step, heat)
     after = read_conditions(host)
     report["after"] = asdict(after)
+    report["hottest_c"] = heat.highest_c
     report["invalid"] = why_invalid(before, after)
     if machine.hypervisor is not None:
         report["remarks"].append(f"A virtual machine ({machine.hypervisor}): others may share its processor.")
@@ -146,7 +149,13 @@ def measure(
 
 
 def _time(
-    report: Report, models: dict[str, Model], golden: Golden, path: str | None, plan: Plan, step: Step
+    report: Report,
+    models: dict[str, Model],
+    golden: Golden,
+    path: str | None,
+    plan: Plan,
+    step: Step,
+    heat: Heat,
 ) -> None:
     encoders = {name: model.encoder for name, model in models.items()}
     with step("windows", plan.windows + plan.warm_up) as shown:
@@ -156,17 +165,17 @@ def _time(
             rounds=plan.windows,
             warm_up=plan.warm_up,
             budget_s=plan.budget_s,
-            after_round=shown.advance,
+            after_round=heat.feeling(shown.advance),
         )
     latencies = {name: Latency.of(values) for name, values in taken.items()}
     with step("decisions", plan.hops + 1) as shown:
-        whole = end_to_end(models, hops=plan.hops, after_hop=shown.advance)
+        whole = end_to_end(models, hops=plan.hops, after_hop=heat.feeling(shown.advance))
     duty_hops = round(plan.duty_s / HOP_S)
     duty: dict[str, EndToEnd] = {}
     if duty_hops:
         with step("decisions in real time", duty_hops * len(models)) as shown:
             for name, model in models.items():
-                duty[name] = at_duty_cycle(model, hops=duty_hops, after_hop=shown.advance)
+                duty[name] = at_duty_cycle(model, hops=duty_hops, after_hop=heat.feeling(shown.advance))
     for row in report["engines"]:
         name = row["engine"]
         row["latency"] = asdict(latencies[name])

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
+from ..bundle import TrustedKeys, read_bundle
 from ..deploy.remote.ssh import Remote
 from ..errors import DataError, EdgeEcgError, RemoteError
 from .report import TYPE, Report, parse_report
@@ -69,9 +70,13 @@ class FarBench:
             comes back is no report.
         FarBenchError
             When the bench there fails, with its exit code.
+        BundleError
+            When the bundle here is missing or not intact.
 
         """
         if bundle not in (None, CURRENT):
+            # Whether its signature is one to trust there is for the device to say.
+            read_bundle(bundle, trust=TrustedKeys())
             return self._with_upload(Path(bundle), arguments)
         there = self.current(required=bundle == CURRENT)
         return self._bench([] if there is None else ["--model", there], arguments)

@@ -78,6 +78,7 @@ _REPORT = {
     },
     "before": _CONDITIONS,
     "after": _Maybe(_CONDITIONS),
+    "hottest_c": _Maybe(_NUMBER),
     "invalid": [_TEXT],
     "remarks": [_TEXT],
     "absent": {},

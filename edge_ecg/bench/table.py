@@ -131,7 +131,9 @@ def _conditions_line(report: Report) -> str:
         low = "" if clock["min_mhz"] is None else f"{clock['min_mhz']:.0f} to "
         parts.append(f"clock {low}{clock['max_mhz']:.0f} MHz, {before['governor'] or 'no governor'}")
         parts.append(_change("at", before["clock"]["current_mhz"], after["clock"]["current_mhz"], "MHz"))
-    parts.append(_change("temperature", before["temperature_c"], after["temperature_c"], "°C"))
+    heat = report["hottest_c"]
+    most = "" if heat is None else f", at most {heat:.0f}"
+    parts.append(_change("temperature", before["temperature_c"], after["temperature_c"], "°C") + most)
     parts.append(_throttling(before["throttled"], after["throttled"]))
     parts.append("load unknown" if before["load_1min"] is None else f"load {before['load_1min']:.1f}")
     return "; ".join(parts)

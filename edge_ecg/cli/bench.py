@@ -47,7 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="side by side: this machine and --on HOST, or saved reports",
     )
     parser.add_argument(
-        "--save", type=Path, metavar="FILE", help="keep the report (JSON), with every timed window"
+        "--save",
+        type=Path,
+        metavar="FILE",
+        help="keep the report (JSON), with every timed window; with --compare the second one",
     )
     parser.add_argument(
         "--windows",
@@ -97,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     """Check, measure, print, and return the exit code."""
     saved = [read_report(path) for path in args.compare or ()]
     if args.compare is None:
-        found = _there(args) if args.on else _here(args, args.model)
+        found = _kept(args, _there(args) if args.on else _here(args, args.model))
         _print(args, found, page(found))
         return EXIT_DONE
     if len(saved) > 2 or (len(saved) == 2 and args.on) or not (saved or args.on):
@@ -116,10 +119,11 @@ def _both(args: argparse.Namespace, saved: list[Report]) -> tuple[Report, Report
     if len(saved) == 2:
         return saved[0], saved[1]
     if not args.on:
-        return saved[0], _here(args, args.model)
+        return saved[0], _kept(args, _here(args, args.model))
     if saved:
-        return saved[0], _there(args)
-    return _here_and_there(args)
+        return saved[0], _kept(args, _there(args))
+    here, there = _here_and_there(args)
+    return _bare(args, here), _kept(args, there)
 
 
 def _print(args: argparse.Namespace, found: dict[str, Any], text: str) -> None:
@@ -139,13 +143,12 @@ def _here(args: argparse.Namespace, model: str | None) -> Report:
         untrusted=args.untrusted,
     )
     path = str(Home.default().current / BUNDLE_NAME) if model == CURRENT else model
-    report = measure(open_bundle(path, untrusted=args.untrusted), path, plan, step=_step)
-    return _saved(args, report)
+    return measure(open_bundle(path, untrusted=args.untrusted), path, plan, step=_step)
 
 
 def _there(args: argparse.Namespace) -> Report:
     with Remote(args.on, ssh_options(args)) as remote:
-        return _saved(args, FarBench(remote, _say).run(args.model, _arguments(args)))
+        return FarBench(remote, _say).run(args.model, _arguments(args))
 
 
 def _here_and_there(args: argparse.Namespace) -> tuple[Report, Report]:
@@ -160,7 +163,7 @@ def _here_and_there(args: argparse.Namespace) -> tuple[Report, Report]:
         _say("here:")
         here = _here(args, model)
         _say(f"on {args.on}:")
-        return here, _saved(args, far.run(model if there is None else CURRENT, _arguments(args)))
+        return here, far.run(model if there is None else CURRENT, _arguments(args))
 
 
 def _arguments(args: argparse.Namespace) -> list[str]:
@@ -172,11 +175,16 @@ def _arguments(args: argparse.Namespace) -> list[str]:
     return words
 
 
-def _saved(args: argparse.Namespace, report: Report) -> Report:
-    """Keep the report where that was asked for; printed are single windows only with ``--raw``."""
+def _kept(args: argparse.Namespace, report: Report) -> Report:
+    """Save a report where that was asked for."""
     if args.save is not None:
         save_report(report, args.save)
-        print(f"saved in {args.save}", file=sys.stderr)
+        _say(f"saved in {args.save}")
+    return _bare(args, report)
+
+
+def _bare(args: argparse.Namespace, report: Report) -> Report:
+    """Take single windows out of what is printed, unless they were asked for."""
     for row in [] if args.raw else report["engines"]:
         row.pop("samples_ms", None)
     return report

@@ -107,6 +107,17 @@ def test_a_wrong_model_gets_no_latency_there(
     assert leftovers(device) == []
 
 
+def test_a_bundle_that_is_not_here(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "damaged.ecgb"
+    damaged.write_bytes(b"PK")
+    for path in (tmp_path / "none.ecgb", damaged):
+        assert main(bench(device, "--model", str(path))) == 4
+        assert str(path) in capsys.readouterr().err
+    assert leftovers(device) == []
+
+
 def test_without_a_runtime_there(make_device: MakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(bench(make_device(seeded=False))) == 7
     assert "No edge-ecg is installed" in capsys.readouterr().err

@@ -42,7 +42,7 @@ from edge_ecg_export.calibrate import calibrate
 from edge_ecg_export.graph import make_trunk
 from edge_ecg_export.micro import MicroExport, export_micro, write_files
 from edge_ecg_export.micro.around import digits, embedding
-from edge_ecg_export.micro.c_text import double_text, float_text, identifier, string_text
+from edge_ecg_export.micro.c_text import double_text, float_text, identifier, identifiers, string_text
 from edge_ecg_export.micro.check import run_litert
 from edge_ecg_export.micro.core import Core, cut_core
 from edge_ecg_export.micro.tflm import run_micro
@@ -94,7 +94,7 @@ def small_bundle(tflite: bytes, core: Core, windows: Windows, *, flipped: bool =
     stress = TaskSpec(("rest", 'str"ess*/'), "heads/stress.npz", features=("heart_rate_bpm", "sdnn_ms"))
     tasks = {
         "stress": replace(stress, min_confidence=0.5),
-        "3 moods": TaskSpec(("low", "mid", "hïgh"), "heads/moods.npz", min_confidence=0.0),
+        "digits": TaskSpec(("low", "mid", "hïgh"), "heads/moods.npz", min_confidence=0.0),
     }
     heads = {
         "heads/stress.npz": random_head(core.embedding + 2, 1, None, 1),
@@ -220,7 +220,7 @@ def test_c_computes_the_ends_to_the_bit(
 @pytest.mark.parametrize("missing", [False, True])
 def test_c_computes_the_heads(made: MicroExport, library: ctypes.CDLL, *, missing: bool) -> None:
     rng = np.random.default_rng(2)
-    for task, labels, features, seed in (("stress", 2, 2, 1), ("_3_moods", 3, 0, 2)):
+    for task, labels, features, seed in (("stress", 2, 2, 1), ("digits", 3, 0, 2)):
         head = random_head(
             made.core.embedding + features, labels if labels > 2 else 1, 8 if seed == 2 else None, seed
         )
@@ -231,7 +231,9 @@ def test_c_computes_the_heads(made: MicroExport, library: ctypes.CDLL, *, missin
             else rng.normal(60, 9, features).astype(np.float32)
         )
         found = np.empty(labels, np.float32)
-        getattr(library, f"edge_ecg_{task}")(floats(values), None if missing else floats(more), floats(found))
+        getattr(library, f"edge_ecg_decide_{task}")(
+            floats(values), None if missing else floats(more), floats(found)
+        )
         expected = head.probabilities(np.concatenate([values, more])[None])[0]
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
@@ -329,6 +331,13 @@ def test_names_become_identifiers(text: str) -> None:
     made = identifier(text)
     assert made.isascii()
     assert made.isidentifier()
+
+
+@given(st.lists(st.text(max_size=3), unique=True))
+def test_no_two_names_become_the_same(names: list[str]) -> None:
+    made = identifiers(names)
+    assert list(made) == names
+    assert len({one.upper() for one in made.values()}) == len(names)
 
 
 @given(st.text())

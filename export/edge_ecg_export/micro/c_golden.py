@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_ecg.bundle import TaskSpec
 
-from .c_text import array, header, identifier
+from .c_text import array, header, identifiers
 from .core import Core
 
 NAME = "edge_ecg_golden"
@@ -57,8 +57,7 @@ def golden_h(golden: GoldenValues, tasks: Mapping[str, TaskSpec], banner: str) -
         f"extern const uint32_t edge_ecg_golden_output_crc32[{count}];",
         f"extern const float edge_ecg_golden_embeddings[{golden.embeddings.size}];",
     ]
-    for name in tasks:
-        task = identifier(name)
+    for name, task in identifiers(tasks).items():
         if golden.features[name].size:
             body.append(f"extern const float edge_ecg_golden_{task}_features[{golden.features[name].size}];")
         body.append(
@@ -76,8 +75,8 @@ def golden_c(golden: GoldenValues, tasks: Mapping[str, TaskSpec]) -> str:
         array("uint32_t", "edge_ecg_golden_output_crc32", sums),
         array("float", "edge_ecg_golden_embeddings", golden.embeddings),
     ]
-    for name in tasks:
-        prefix = f"edge_ecg_golden_{identifier(name)}"
+    for name, task in identifiers(tasks).items():
+        prefix = f"edge_ecg_golden_{task}"
         if golden.features[name].size:
             parts.append(array("float", f"{prefix}_features", golden.features[name]))
         parts.append(array("float", f"{prefix}_probabilities", golden.probabilities[name]))
@@ -101,7 +100,7 @@ def resolver_calls(operators: Sequence[str]) -> list[str]:
 def example_cc(core: Core, tasks: Mapping[str, TaskSpec], banner: str) -> str:
     """Return ``edge_ecg_example.cc``: the self-test as a program for TFLite-Micro."""
     calls = "\n".join(f"  resolver.{call}();" for call in resolver_calls(core.operators))
-    checks = "\n".join(_check(identifier(name), bool(spec.features)) for name, spec in tasks.items())
+    checks = "\n".join(_check(task, bool(tasks[name].features)) for name, task in identifiers(tasks).items())
     lines = [f" * {line}".rstrip() for line in banner.splitlines()]
     return (
         _EXAMPLE.replace("@BANNER@", "\n".join(lines))
@@ -113,16 +112,19 @@ def example_cc(core: Core, tasks: Mapping[str, TaskSpec], banner: str) -> str:
 
 def _check(task: str, has_features: bool) -> str:
     upper = task.upper()
-    features = (
-        f"edge_ecg_golden_{task}_features + index * EDGE_ECG_{upper}_FEATURES" if has_features else "nullptr"
-    )
+    labels = f"EDGE_ECG_DECIDE_{upper}_LABELS"
+    features = "nullptr"
+    if has_features:
+        features = f"edge_ecg_golden_{task}_features + index * EDGE_ECG_DECIDE_{upper}_FEATURES"
     return f"""\
-    float {task}[EDGE_ECG_{upper}_LABELS];
-    edge_ecg_{task}(embedding, {features}, {task});
-    for (int label = 0; label < EDGE_ECG_{upper}_LABELS; ++label) {{
-      const float expected = edge_ecg_golden_{task}_probabilities[index * EDGE_ECG_{upper}_LABELS + label];
-      if (!(fabsf({task}[label] - expected) < 1e-4f)) ++wrong;
-      printf("%s %.4f  ", edge_ecg_{task}_labels[label], static_cast<double>({task}[label]));
+    {{
+      float probabilities[{labels}];
+      edge_ecg_decide_{task}(embedding, {features}, probabilities);
+      for (int label = 0; label < {labels}; ++label) {{
+        const float expected = edge_ecg_golden_{task}_probabilities[index * {labels} + label];
+        if (!(fabsf(probabilities[label] - expected) < 1e-4f)) ++wrong;
+        printf("%s %.4f  ", edge_ecg_decide_{task}_labels[label], static_cast<double>(probabilities[label]));
+      }}
     }}"""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from edge_ecg.bundle import TaskSpec
 from edge_ecg.heads import MlpHead
 
-from .c_text import array, block, float_text, header, identifier, string_text
+from .c_text import array, block, float_text, header, identifiers, string_text
 
 NAME = "edge_ecg_heads"
 
@@ -60,18 +60,17 @@ static void softmax(const float *logits, int count, float temperature, float *pr
 def heads_h(tasks: Mapping[str, TaskSpec], embedding: int, banner: str) -> str:
     """Return ``edge_ecg_heads.h``."""
     body = []
-    for name, spec in tasks.items():
-        task = identifier(name)
-        upper = task.upper()
+    for name, task in identifiers(tasks).items():
+        spec, upper = tasks[name], task.upper()
         features = ", ".join(spec.features) or "none"
         body += [
             block(f"{name}: {' / '.join(spec.labels)}. Features: {features}."),
-            f"#define EDGE_ECG_{upper}_LABELS {len(spec.labels)}",
-            f"#define EDGE_ECG_{upper}_FEATURES {len(spec.features)}",
-            f"#define EDGE_ECG_{upper}_MIN_CONFIDENCE {float_text(spec.min_confidence)}",
-            f"extern const char *const edge_ecg_{task}_labels[EDGE_ECG_{upper}_LABELS];",
-            f"void edge_ecg_{task}(const float embedding[{embedding}], const float *features, "
-            f"float probabilities[EDGE_ECG_{upper}_LABELS]);",
+            f"#define EDGE_ECG_DECIDE_{upper}_LABELS {len(spec.labels)}",
+            f"#define EDGE_ECG_DECIDE_{upper}_FEATURES {len(spec.features)}",
+            f"#define EDGE_ECG_DECIDE_{upper}_MIN_CONFIDENCE {float_text(spec.min_confidence)}",
+            f"extern const char *const edge_ecg_decide_{task}_labels[EDGE_ECG_DECIDE_{upper}_LABELS];",
+            f"void edge_ecg_decide_{task}(const float embedding[{embedding}], const float *features,",
+            f"    float probabilities[EDGE_ECG_DECIDE_{upper}_LABELS]);",
             "",
         ]
     comment = (
@@ -85,13 +84,13 @@ def heads_h(tasks: Mapping[str, TaskSpec], embedding: int, banner: str) -> str:
 def heads_c(tasks: Mapping[str, TaskSpec], heads: Mapping[str, MlpHead], embedding: int) -> str:
     """Return ``edge_ecg_heads.cc``."""
     parts = [_CODE]
-    for name, spec in tasks.items():
-        parts.append(_task(identifier(name), spec.labels, heads[name], embedding))
+    for name, task in identifiers(tasks).items():
+        parts.append(_task(task, tasks[name].labels, heads[name], embedding))
     return "\n".join(parts)
 
 
 def _task(task: str, labels: Sequence[str], head: MlpHead, embedding: int) -> str:
-    prefix = f"edge_ecg_{task}"
+    prefix = f"edge_ecg_decide_{task}"
     upper = task.upper()
     widths = [head.inputs, *(weight.shape[1] for weight in head.weights)]
     arrays = {"mean": head.mean, "scale": head.scale}
@@ -102,14 +101,14 @@ def _task(task: str, labels: Sequence[str], head: MlpHead, embedding: int) -> st
         for part, values in arrays.items()
     ]
     named = ", ".join(map(string_text, labels))
-    lines.append(f"const char *const {prefix}_labels[EDGE_ECG_{upper}_LABELS] = {{{named}}};\n")
+    lines.append(f"const char *const {prefix}_labels[EDGE_ECG_DECIDE_{upper}_LABELS] = {{{named}}};\n")
     lines.append(
         f"void {prefix}(const float embedding[{embedding}], const float *features, "
-        f"float probabilities[EDGE_ECG_{upper}_LABELS]) {{"
+        f"float probabilities[EDGE_ECG_DECIDE_{upper}_LABELS]) {{"
     )
     lines += [f"  float x{index}[{width}];" for index, width in enumerate(widths)]
     lines.append(
-        f"  standardise(embedding, {embedding}, features, EDGE_ECG_{upper}_FEATURES, {prefix}_mean, "
+        f"  standardise(embedding, {embedding}, features, EDGE_ECG_DECIDE_{upper}_FEATURES, {prefix}_mean, "
         f"{prefix}_scale, x0);"
     )
     last = len(head.weights) - 1

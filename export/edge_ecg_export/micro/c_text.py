@@ -37,6 +37,17 @@ def identifier(name: str) -> str:
     return f"_{made}" if made[:1].isdigit() or not made else made
 
 
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """Return an identifier for each name, no two the same, in capitals (for macros) neither."""
+    made: dict[str, str] = {}
+    for name in names:
+        wanted, taken = identifier(name), {one.upper() for one in made.values()}
+        while wanted.upper() in taken:
+            wanted += "_"
+        made[name] = wanted
+    return made
+
+
 def array(kind: str, name: str, values: NDArray[np.generic], *, before: str = "") -> str:
     """Return the definition of a constant array, flat, in lines of a hundred characters."""
     flat = values.reshape(-1)

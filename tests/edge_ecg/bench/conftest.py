@@ -80,7 +80,7 @@ def make_report(p50_ms: float = 40.0, **changes: Any) -> dict[str, Any]:
         },
         "before": conditions,
         "after": {**conditions, "temperature_c": 63.0, "clock": clock | {"current_mhz": 1800.0}},
-        "invalid": [], "remarks": [], "absent": {}, "energy": "not measured",
+        "hottest_c": 65.0, "invalid": [], "remarks": [], "absent": {}, "energy": "not measured",
         "engines": [{
             "engine": "litert-int8", "package": "ai-edge-litert 2.3.0", "backend": "XNNPACK",
             "file": "encoder.int8.tflite", "bytes": 359440, "sha256": 64 * "a",

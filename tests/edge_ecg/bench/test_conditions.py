@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge_ecg.bench.conditions import read_conditions, remarks, why_invalid
+from edge_ecg.bench.conditions import Heat, read_conditions, remarks, why_invalid
 from edge_ecg.bench.machine import memory_mb, this_machine
 from edge_ecg.health import Host
 from edge_ecg.health.readings import Clock
@@ -78,6 +78,20 @@ def test_what_a_reader_should_know(pi4: MakePi) -> None:
     assert "busy (load 2.5 on 4 cores)" in busy
     (earlier,) = remarks(replace(now, throttled=0x50000), 4)
     assert "since it was switched on" in earlier
+
+
+def test_the_highest_temperature_is_kept_and_looked_for_once_a_second(pi4: MakePi) -> None:
+    now_s, calls = 0.0, []
+    heat = Heat(pi4(), lambda: now_s)
+    for celsius, seconds in (("51.1", 0.0), ("99.0", 0.9), ("66.0", 1.0), ("60.0", 2.5)):
+        pi4({"sys/class/thermal/thermal_zone0/temp": f"{round(1000 * float(celsius))}\n"})
+        now_s = seconds
+        heat.feeling(lambda: calls.append(1))()
+    assert heat.highest_c == 66.0
+    assert len(calls) == 4
+    without = Heat(pi4({"sys/class/thermal/thermal_zone0/temp": None}), lambda: now_s)
+    without.feeling(lambda: None)()
+    assert without.highest_c is None
 
 
 def test_memory_of_this_process() -> None:

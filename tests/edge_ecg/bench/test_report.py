@@ -73,7 +73,7 @@ def test_a_report_of_a_pi_on_a_page() -> None:
     text = page(make_report())
     assert "Raspberry Pi 4 Model B Rev 1.5 (d03115), 4 cores, 8.2 GB, aarch64 (64-bit), Debian" in text
     assert (
-        "clock 600 to 1800 MHz, ondemand; at 1500 -> 1800 MHz; temperature 51 -> 63 °C; "
+        "clock 600 to 1800 MHz, ondemand; at 1500 -> 1800 MHz; temperature 51 -> 63 °C, at most 65; "
         "throttled: never -> never; load 0.1"
     ) in text
     (row,) = [line for line in text.splitlines() if line.startswith("litert-int8  ") and "equal" in line]
@@ -142,7 +142,7 @@ REPORT = make_report()
 PLACES = [path for path in paths(REPORT) if path != ("engines",)]
 NULLABLE = {"revision", "emulated", "hypervisor", "memory_mb", "load_1min", "temperature_c", "throttled"}
 NULLABLE |= {"governor", "min_mhz", "max_mhz", "allowed_mhz", "current_mhz", "after", "latency", "end_to_end"}
-NULLABLE |= {"duty", "cold_start", "rss_mb", "peak_rss_mb"}
+NULLABLE |= {"hottest_c", "duty", "cold_start", "rss_mb", "peak_rss_mb"}
 
 
 @pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
