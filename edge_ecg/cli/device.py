@@ -8,18 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..deploy.admission import MAX_LATENCY_MS, admit
 from ..deploy.health import has_service
 from ..deploy.journal import Journal
 from ..deploy.layout import Home
+from ..deploy.proving import MAX_LATENCY_MS
 from ..deploy.releases import Releases
 from ..deploy.shelf import Shelf
 from ..deploy.start_script import install_start_script
-from ..deploy.status import device_status
 from ..deploy.watching import watch
+from ..engines import engine_names
 from ..errors import EXIT_DONE
 from .device_text import TEXTS
-from .streaming import add_engine
 
 _WATCH_S = 60.0
 _PATIENCE_S = 180.0
@@ -33,7 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("admit", help="check a bundle here and put it among the releases")
     one.add_argument("bundle", type=Path, help="an .ecgb file")
     one.add_argument("--runtime", metavar="ID", help="the runtime that will run it (default: this one)")
-    add_engine(one)
+    one.add_argument(
+        "--engine", choices=engine_names(), metavar="ENGINE",
+        help="the engine that must pass (default: the one in config.toml, else auto)",
+    )  # fmt: skip
     one.add_argument(
         "--max-latency-ms", type=float, default=MAX_LATENCY_MS, metavar="MS",
         help=f"what 9 of 10 windows must stay below (default: {MAX_LATENCY_MS:g})",
@@ -88,6 +90,8 @@ Say = Callable[[dict[str, Any]], None]
 
 
 def _admit(home: Home, args: argparse.Namespace, say: Say) -> None:
+    from ..deploy.admission import admit
+
     release = admit(
         home,
         args.bundle.absolute(),
@@ -143,6 +147,8 @@ def _rollback(home: Home, args: argparse.Namespace, say: Say) -> None:
 
 
 def _status(home: Home, _: argparse.Namespace, say: Say) -> None:
+    from ..deploy.status import device_status
+
     say(device_status(home))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
+import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,21 +15,17 @@ from typing import Any
 from .._version import __version__
 from ..bench.emulated import emulated as emulated_machine
 from ..bundle import Bundle
-from ..engines import AUTO
+from ..engines import AUTO, engine_names
 from ..errors import BundleError, DataError, EdgeEcgError, GateError
 from ..health.host import free_bytes
 from . import proving
 from .creating import bundle_file
 from .disk import Disk, nearest_folder
 from .layout import Home
-from .proving import Proof, prove_all
+from .proving import MAX_LATENCY_MS, Proof, prove_all
 from .release import Release
 from .releases import Releases
 from .remembered import require_newer
-
-HOP_S = 1.0
-# A window must be decided before the next one is due, beside the filters and the network.
-MAX_LATENCY_MS = 800.0
 
 # For the journal, the state and whatever else the day brings.
 _MARGIN_BYTES = 16 * 1024 * 1024
@@ -41,7 +38,7 @@ def admit(
     bundle_path: Path,
     *,
     runtime_id: str | None = None,
-    engine: str = AUTO,
+    engine: str | None = None,
     max_latency_ms: float = MAX_LATENCY_MS,
     allow_downgrade: bool = False,
     deployment: str | None = None,
@@ -62,7 +59,8 @@ def admit(
     runtime_id:
         The runtime that will run it; left out: the one that runs this.
     engine:
-        The engine that the service will use; all others are tried, too, but only this one must pass.
+        The engine that the service will use; left out: the one in ``config.toml``. All others are tried,
+        too, but only this one must pass.
     max_latency_ms:
         What the 90th percentile of one window's time must stay below.
     allow_downgrade:
@@ -107,7 +105,7 @@ def admit(
         _note(releases, "uploaded", digest, deployment, bytes=len(data), model=bundle.name_at_sha)
         _require_room(home, len(data), free)
         proofs = (prover or _prove)(bundle_path, bundle, python)
-        used = proving.chosen(proofs, engine, bundle.name_at_sha)
+        used = proving.chosen(proofs, engine or configured_engine(home), bundle.name_at_sha)
         why = emulated()
         _require_speed(bundle, used, max_latency_ms, why)
     except EdgeEcgError as error:
@@ -120,6 +118,15 @@ def admit(
         with suppress(OSError):
             releases.disk.delete(bundle_path)
     return release
+
+
+def configured_engine(home: Home) -> str:
+    """Return what ``config.toml`` says in ``model.engine``; ``auto`` where that is no engine."""
+    try:
+        value = tomllib.loads(home.config.read_text(encoding="utf-8"))["model"]["engine"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return AUTO  # what is wrong with the file the service says itself
+    return value if value in engine_names() else AUTO
 
 
 def _prove(path: Path, bundle: Bundle, python: Path) -> dict[str, Proof]:

@@ -19,6 +19,9 @@ PASSED, FAILED, ABSENT = "passed", "failed", "absent"
 TIMEOUT_S = 120.0
 ROUNDS = 20
 
+# A window is decided every second, and there are the filters and the network beside the encoder.
+MAX_LATENCY_MS = 800.0
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:

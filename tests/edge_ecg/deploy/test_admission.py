@@ -17,7 +17,7 @@ import pytest
 
 from edge_ecg.bundle import Bundle, Golden, Manifest, PublicKey, read_bundle, write_bundle
 from edge_ecg.deploy import Home, Release, Releases
-from edge_ecg.deploy.admission import MAX_LATENCY_MS, admit
+from edge_ecg.deploy.admission import MAX_LATENCY_MS, admit, configured_engine
 from edge_ecg.deploy.proving import ABSENT, FAILED, PASSED, Proof, chosen, prove
 from edge_ecg.errors import BundleError, DataError, GateError, UsageError
 
@@ -166,6 +166,33 @@ def test_the_engine_of_the_service_must_pass_and_no_other(take: Take) -> None:
     # What is not installed is not used.
     absent = proof("litert-int8", ABSENT, "pip install ai-edge-litert")
     assert take(3, absent, proof("onnx-int8")).admitted["engine"] == "onnx-int8"
+
+
+@pytest.mark.parametrize(
+    ("text", "engine"),
+    [
+        (None, "auto"),
+        ('[model]\nengine = "onnx"\n', "onnx"),
+        ('[model]\nengine = "onnx-fp32"\n', "onnx-fp32"),
+        ('[model]\nengine = "abacus"\n', "auto"),
+        ("[model]\nengine = 3\n", "auto"),
+        ("[model]\nengine = []\n", "auto"),
+        ("model = 3\n", "auto"),
+        ("[model", "auto"),
+        ("", "auto"),
+    ],
+)
+def test_the_engine_of_the_configuration(home: Home, text: str | None, engine: str) -> None:
+    if text is not None:
+        home.config.write_text(text)
+    assert configured_engine(home) == engine
+
+
+def test_the_configured_engine_must_pass(take: Take, home: Home) -> None:
+    home.config.write_text('[model]\nengine = "onnx"\n')
+    with pytest.raises(GateError, match="onnx-int8 failed"):
+        take(1, proof("litert-int8"), proof("onnx-int8", FAILED, "It died."))
+    assert take(1, proof("litert-int8"), proof("onnx-int8")).admitted["engine"] == "onnx-int8"
 
 
 def test_no_engine_at_all(take: Take, home: Home) -> None:
