@@ -1,7 +1,7 @@
 """What systemd does, in a few lines: starts the service again whenever it ends. Run as the device's user.
 
-``supervisor.py HOME`` or ``supervisor.py HOME crash``: with ``crash`` every release but the one that is current
-now is killed as soon as it has started.
+``supervisor.py HOME KEYS [crash]``: with ``crash`` every release but the one that is current now is killed as
+soon as it runs.
 """
 
 import os
@@ -24,11 +24,20 @@ def end(number, frame):
     sys.exit(0)
 
 
+def runs(process):
+    """Wait until the start script has become the service; False when it has ended instead."""
+    while process.poll() is None:
+        if b"service\0run" in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            return True
+        time.sleep(0.005)
+    return False
+
+
 signal.signal(signal.SIGTERM, end)
 with (home / "service.log").open("ab") as log:
     while True:
         child = subprocess.Popen([home / "bin" / "edge-ecg-start"], env=env, stdout=log, stderr=log)
-        if crash and os.readlink(home / "current") != first:
+        if crash and os.readlink(home / "current") != first and runs(child):
             log.write(b"killed by the test\n")
             log.flush()
             child.kill()

@@ -1,4 +1,4 @@
-"""Flash beside a running service, under a supervisor that does what systemd does: confirmed, or taken back."""
+"""Flash beside a running service, under a supervisor in systemd's place: confirmed, or taken back."""
 
 from __future__ import annotations
 
