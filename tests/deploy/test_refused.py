@@ -120,6 +120,8 @@ def test_nothing_flashed_yet(make_device: MakeDevice, capsys: pytest.CaptureFixt
     [
         ["flash"],
         ["flash", "host", "bundle.ecgb", "--hosts", "fleet.toml"],
+        ["flash", "stress.ecgb"],
+        ["flash", "host", "--max-failures", "-1"],
         ["flash", "--for", "bookworm"],
         ["flash", "host", "--group", "x"],
         ["flash", "host", "--runtime", "no.whl"],
