@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("clean_env")
 
 
 def on_a_terminal(argv: Sequence[str], answers: Sequence[tuple[str, str]]) -> tuple[int, str]:
-    """Run a command on a terminal of its own, answer its questions in this order; its code and all it said."""
+    """Run a command on a terminal of its own and answer its questions in turn; its code and all it said."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-m", "edge_ecg", *argv])
