@@ -93,11 +93,21 @@ class Shelf:
         return 1 + max((int(found[1]) for name in names if (found := _NUMBERED.match(name))), default=0)
 
     def _linked(self, link: Path) -> Release | None:
-        try:
-            target = os.readlink(link)
-        except OSError:
-            return None
-        return Release.read(self.home.release(Path(target).name))
+        target = _read_link(link)
+        while target is not None:
+            release = Release.read(self.home.release(Path(target).name))
+            after = _read_link(link)
+            if release is not None or after == target:
+                return release
+            target = after  # it was switched, and what it led to removed, between two looks
+        return None
+
+
+def _read_link(path: Path) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
 
 
 def is_whole(release: Release) -> bool:

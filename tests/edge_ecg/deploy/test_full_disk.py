@@ -75,10 +75,10 @@ def tried(do: Callable[[], object]) -> DataError | None:
 Fill = Callable[[Path, int], None]
 
 
-@pytest.mark.parametrize("fill", [fill_bytes, fill_names])
 _QUICK = ("create", "switch, on trial", "confirm", "revert a trial", "prune")
 
 
+@pytest.mark.parametrize("fill", [fill_bytes, fill_names])
 @pytest.mark.parametrize(
     "name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES]
 )
