@@ -22,7 +22,7 @@ from ..deploy.remote.wheelhouse import SYSTEMS, fill
 from ..errors import EXIT_DONE, EdgeEcgError, UsageError
 from . import DISCLAIMER
 from .fleet_run import FleetRun
-from .remote_args import add_fleet, add_ssh, fleet_of, require_host, ssh_options
+from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, require_host, ssh_options
 from .remote_talk import RowTalk, Talk, print_record
 
 _WATCH_S = 30.0
@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"hosts done after each stage (default: {DEFAULT})".replace("%", "%%"),
     )
     parser.add_argument(
-        "--max-failures", type=int, default=0, metavar="N", help="so many may fail before it halts (0)"
+        "--max-failures", type=_count, default=0, metavar="N", help="so many may fail before it halts (0)"
     )
     parser.add_argument(
         "--revert-on-halt", action="store_true", help="take it back where it was put, when it halts"
@@ -89,13 +89,15 @@ def run(args: argparse.Namespace) -> int:
     fleet = fleet_of(args)
     if fleet is not None and args.host is not None and args.bundle is None:
         args.host, args.bundle = None, args.host  # with a fleet the one word is the bundle
-    if fleet is not None and args.host is not None:
-        raise UsageError(f"Both a host ({args.host}) and a fleet are named.", remedy="Leave one of them out.")
+    refuse_both(args.host, fleet)
+    if args.bundle is None and args.host is not None and args.host.endswith(".ecgb"):
+        args.host, args.bundle = None, args.host
+    host = None if fleet is not None else require_host(args.host, _EXAMPLE)
     with tempfile.TemporaryDirectory(prefix="edge-ecg-") as folder, as_file(_bundled()) as bundled:
         flash = Flash(_options(args, bundled), Path(folder))
-        if fleet is not None:
-            return _flash_fleet(args, flash, fleet)
-        return _flash_one(args, flash, require_host(args.host, _EXAMPLE))
+        if host is not None:
+            return _flash_one(args, flash, host)
+        return _flash_fleet(args, flash, fleet or [])
 
 
 def _flash_one(args: argparse.Namespace, flash: Flash, host: str) -> int:
@@ -216,6 +218,13 @@ def _sentence(done: Flashed) -> str:
         return f"{done.release} counts, as before"
     proven = "ran it in good health" if done.watched else "its golden windows hold there"
     return f"{done.release} counts: {proven}; before: {done.previous or 'none'}"
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
 
 
 def _seconds(text: str) -> float:

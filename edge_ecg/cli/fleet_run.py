@@ -16,6 +16,8 @@ from ..deploy.remote.table import FleetTable, counts
 from ..errors import EdgeEcgError
 from .remote_talk import print_record
 
+_LOOK_S = 0.2
+
 #: Works on one device over an open connection; returns False when there was nothing to do.
 OnHost = Callable[[Remote, Row], bool]
 
@@ -70,22 +72,26 @@ class FleetRun:
     def _run(self) -> None:
         # On a thread of its own: the main one must stay free for Ctrl-C.
         failure: list[BaseException] = []
+        ended = (
+            threading.Event()
+        )  # an interrupted Thread.join takes the thread for ended (before Python 3.13)
 
         def work() -> None:
             try:
                 self.rollout.run()
             except BaseException as error:
                 failure.append(error)
+            finally:
+                ended.set()
 
-        thread = threading.Thread(target=work, name="rollout", daemon=True)
-        thread.start()
+        threading.Thread(target=work, name="rollout", daemon=True).start()
         try:
-            while thread.is_alive():
-                thread.join(0.2)
+            while not ended.wait(_LOOK_S):
+                pass
         except KeyboardInterrupt:
             self.rollout.stop()
             self._cut()
-            thread.join()
+            ended.wait()
             raise
         if failure:
             raise failure[0]

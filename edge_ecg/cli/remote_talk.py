@@ -22,6 +22,25 @@ def print_record(record: dict[str, Any]) -> None:
         print(json.dumps(record, ensure_ascii=False), flush=True)
 
 
+class Transfer(Progress):
+    """The line of progress for bytes: megabytes, and how many of them a second."""
+
+    def line(self, now_s: float) -> str:
+        """Return the text of the line at a time of the clock."""
+        total = self.total or 1
+        parts = [
+            f"{100 * self.done // total:3d} %",
+            f"{self.done / 1e6:.1f}/{total / 1e6:.1f} MB of {self.unit}",
+        ]
+        elapsed_s = now_s - self._started
+        rate = (self.done - self._offset) / elapsed_s if elapsed_s > 0 else 0.0
+        if rate > 0:
+            parts.append(f"{rate / 1e6:.2g} MB/s")
+            if self.done < total:
+                parts.append(f"{(total - self.done) / rate:.0f} s left")
+        return f"{'':9} {'  '.join(parts)}"
+
+
 class Talk:
     """Tells of one device (a ``Listener``): on stderr, or with ``json`` as records on stdout.
 
@@ -77,10 +96,10 @@ class Talk:
         if self._json:
             return
         if self._progress is None:
-            self._progress = Progress(total // 1000, f"kB of {name}")
-            self._progress.resume_at(done // 1000)
+            self._progress = Transfer(total, name)
+            self._progress.resume_at(done)
             return
-        self._progress.advance(done // 1000 - self._progress.done)
+        self._progress.advance(done - self._progress.done)
 
     def warn(self, text: str) -> None:
         """Something is not as it should be."""

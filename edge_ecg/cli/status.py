@@ -25,7 +25,7 @@ from .remote_talk import print_record
 
 _LIMIT_S = 60.0
 _PIPE_WIDTH = 200
-_COLUMNS = ("host", "runs", "version", "service", "last decision", "temperature", "throttled", "disk")
+_COLUMNS = ("host", "runs", "service", "decision", "heat", "throttled", "free")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +80,9 @@ def _fleet(args: argparse.Namespace, fleet: Sequence[FleetHost]) -> int:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
     for row in rows:
         if row.error is not None:
             table.add_row(Text(row.name), Text("does not answer", style="bold red"))
@@ -98,12 +100,11 @@ def _cells(found: dict[str, Any]) -> tuple[str, ...]:
     age = found.get("last_decision_age_s")
     return (
         f"{found.get('release') or 'nothing'}{' (on trial)' if found.get('trial') else ''}",
-        str(found.get("version") or "--"),
         service_word(found),
-        "none yet" if age is None else f"{age:.0f} s ago",
-        "unknown" if celsius is None else f"{celsius:.0f} °C",
-        "unknown" if throttled is None else (", ".join(throttled.get("now", [])) or "no"),
-        "unknown" if free is None else f"{free / 1e9:.1f} GB free",
+        "none" if age is None else f"{age:.0f} s ago",
+        "?" if celsius is None else f"{celsius:.0f} °C",
+        "?" if throttled is None else (", ".join(throttled.get("now", [])) or "no"),
+        "?" if free is None else f"{free / 1e9:.1f} GB",
     )
 
 

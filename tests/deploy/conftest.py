@@ -147,9 +147,10 @@ def make_device(base: Path, user: User, client: Client, seed: Path) -> Iterator[
         plan = folder / "kill"
         keys = base / "no-keys"
         if trusting:
-            keys = folder / "keys"
-            keys.mkdir()
-            user.own(keys)
+            keys = folder / "config" / "trusted_keys"
+            keys.mkdir(parents=True)
+            for one in (keys.parent, keys):
+                user.own(one)
         known = {
             "EDGE_ECG_HOME": root,
             "EDGE_ECG_KILL_AT": plan,

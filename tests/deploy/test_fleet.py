@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from edge_ecg.cli import main
 
 from .conftest import MakeDevice
 from .device import Device
+from .processes import await_ssh_gone
 from .sshd import User
 
 pytestmark = pytest.mark.usefixtures("clean_env")
@@ -118,6 +121,30 @@ def test_what_a_halted_rollout_did_is_taken_back_when_asked(
     assert [one.running() for one in devices] == ["1.0.0"] * 3
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_what_was_begun_and_begins_nobody_else(
+    make_device: MakeDevice, flashed: Device, new_bundle: Path, tmp_path: Path
+) -> None:
+    devices = [make_device(flashed) for _ in range(3)]
+    fleet = fleet_file(tmp_path / "fleet.toml", devices)
+    words = ["flash", str(new_bundle), "--hosts", str(fleet), "--json"]
+    argv = [sys.executable, "-m", "edge_ecg", *words, "--ssh-config", str(devices[0].client.config)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as flash:
+        assert flash.stdout is not None
+        for line in flash.stdout:
+            if json.loads(line).get("step") == "upload":
+                flash.send_signal(signal.SIGINT)
+                break
+        out, err = flash.communicate()
+    assert (flash.returncode, "Traceback" in err) == (130, False)
+    told = states(out)
+    assert told[0] in {"failed", "done"}
+    assert told[1:] == ["untouched"] * 2
+    assert devices[0].running() in {"1.0.0", "1.1.0"}
+    assert [one.running() for one in devices[1:]] == ["1.0.0"] * 2
+    await_ssh_gone(devices[0].client)
+
+
 def test_status_of_a_fleet_of_which_one_is_off(
     make_device: MakeDevice, flashed: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,5 +159,5 @@ def test_status_of_a_fleet_of_which_one_is_off(
     assert call("status", "--hosts", str(fleet), client_config=config) == 7
     told = capsys.readouterr()
     assert "bed 2  does not answer" in told.out
-    assert "1.0.0" in told.out
+    assert "bed 1  0001-stress-" in told.out
     assert "bed 2: " in told.err

@@ -10,6 +10,8 @@ import pytest
 from edge_ecg.bundle.private_key import load_private_key, write_key_pair
 from edge_ecg.bundle.signing import sign_bundle
 from edge_ecg.cli import main
+from edge_ecg.deploy.remote.flash import Flash
+from edge_ecg.deploy.remote.flash_options import FlashOptions
 from edge_ecg.errors import BundleError, GateError
 
 from .attempts import attempt
@@ -28,10 +30,15 @@ def test_signatures_are_checked_on_the_device(
     signed = tmp_path / "signed.ecgb"
     signed.write_bytes(sign_bundle(new_bundle.read_bytes(), load_private_key(key, lambda: b"")))
 
-    # The key comes with the first flash; from then on, unsigned ones are refused.
+    # What is not signed by it would not start again where it is trusted.
+    with pytest.raises(BundleError, match="is not signed by"):
+        Flash(FlashOptions(new_bundle, trust=key.with_suffix(".pub")), tmp_path)
+
+    # The key comes with the first flash, last of all; from then on, unsigned ones are refused.
     first = attempt(device, signed, trust=key.with_suffix(".pub"))
     assert first.error is None, first.error
     assert device.running() == "1.1.0"
+    assert first.steps[-1] == "trust"
     unsigned = variant(new_bundle, tmp_path / "unsigned.ecgb", "1.2.0")
     refused = attempt(device, unsigned)
     assert isinstance(refused.error, BundleError)
@@ -120,6 +127,8 @@ def test_nothing_flashed_yet(make_device: MakeDevice, capsys: pytest.CaptureFixt
     [
         ["flash"],
         ["flash", "host", "bundle.ecgb", "--hosts", "fleet.toml"],
+        ["flash", "stress.ecgb"],
+        ["flash", "host", "--max-failures", "-1"],
         ["flash", "--for", "bookworm"],
         ["flash", "host", "--group", "x"],
         ["flash", "host", "--runtime", "no.whl"],

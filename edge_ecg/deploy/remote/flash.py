@@ -39,9 +39,9 @@ class Flash:
     Raises
     ------
     BundleError
-        When the bundle is not intact.
+        When the bundle is not intact, or not signed by the key that is to be trusted.
     UsageError
-        When the key to trust is none.
+        When that key is none.
 
     """
 
@@ -49,10 +49,17 @@ class Flash:
         self.options = options
         self._wheel = own_wheel(folder, options.runtime_wheel)
         # Whose signature it must bear is the device's to say.
-        self.model = read_bundle(options.bundle, trust=TrustedKeys()).name_at_sha
+        bundle = read_bundle(options.bundle, trust=TrustedKeys())
+        self.model = bundle.name_at_sha
         self.sha256 = sha256_of(options.bundle)
         self._size = options.bundle.stat().st_size
-        self._key = "" if options.trust is None else read_public_key(options.trust)
+        self._key = None if options.trust is None else read_public_key(options.trust)
+        if self._key is not None and self._key.raw not in {signer.raw for signer in bundle.signers}:
+            raise BundleError(
+                f"{self.model} is not signed by {options.trust}.",
+                why="A device that trusts that key would not start it again.",
+                remedy=f"edge-ecg sign {options.bundle} --key KEY",
+            )
 
     def run(self, remote: Remote, listener: Listener) -> Flashed:
         """Do it on one device, over an open connection.
@@ -72,12 +79,10 @@ class Flash:
         self._look(remote, found, runtime, listener)
         if self.options.dry_run:
             return self._dry(found, runtime, listener)
-        if self.options.trust is not None:
-            file = trust(remote, self.options.trust, self._key)
-            listener.step("trust", f"{self.options.trust.name} is trusted there: {file}")
         device = DeviceSide(remote, found.root, runtime.id)
         if found.runs(self.sha256, runtime.id):
             listener.step("same", f"{found.current} is what runs there; nothing to do")
+            self._trust(remote, device, listener)
             self._service(remote, found, listener)
             return self._result(found.current, None, runtime, changed=False, watched=False)
         self._runtime(remote, found, runtime, listener)
@@ -169,22 +174,28 @@ class Flash:
     ) -> Flashed:
         name = str(release["release"])
         words = ["device", "switch", name, "--watch-s", f"{self.options.watch_s:g}"]
-        try:
-            done = device.call(*words, *(["--again"] if self.options.again else []), timeout_s=_CALL_LIMIT_S)
-            previous = done.get("previous")
-            watched = not done.get("confirmed")
-            if watched:
-                listener.step("switch", f"{name} counts, on trial; before: {previous or 'none'}")
+        done = device.call(*words, *(["--again"] if self.options.again else []), timeout_s=_CALL_LIMIT_S)
+        previous = done.get("previous")
+        watched = not done.get("confirmed")
+        if watched:
+            listener.step("switch", f"{name} counts, on trial; before: {previous or 'none'}")
+            try:
                 self._watch(device, name, listener)
-            else:
-                listener.step("switch", f"{name} counts; there is no service that it would have to restart")
-        except GateError as error:
-            raise self._with_log(remote, found, error) from None
+            except GateError as error:
+                raise self._with_log(remote, found, error) from None
+        else:
+            listener.step("switch", f"{name} counts; there is no service that it would have to restart")
+        self._trust(remote, device, listener)
         self._service(remote, found, listener)
         # A call costs a Zero 2 W seconds: not made where there cannot be anything to tidy away.
         if len(found.releases) >= _KEPT_RELEASES or len(set(found.runtimes) - {runtime.id}) > 1:
             self._prune(device, listener)
         return self._result(name, previous, runtime, changed=name != found.current, watched=watched)
+
+    def _trust(self, remote: Remote, device: DeviceSide, listener: Listener) -> None:
+        if self.options.trust is not None and self._key is not None:
+            file = trust(remote, device, self.options.trust, self._key)
+            listener.step("trust", f"{self._key} is trusted there: {file}")
 
     def _watch(self, device: DeviceSide, name: str, listener: Listener) -> None:
         timeout_s = self.options.watch_s + _PATIENCE_S

@@ -67,20 +67,21 @@ class FleetTable:
         """Return as much as the screen holds: who is at work first."""
         room = max(3, self._console.size.height - 4)
         if len(self._rows) <= room:
-            return render(self._rows)
+            return render(self._rows, live=True)
         order = [State.RUNNING, State.FAILED, State.REVERTED, State.DONE, State.SAME]
         rank = {state: place for place, state in enumerate(order)}
         shown = sorted(self._rows, key=lambda row: rank.get(row.state, len(order)))[:room]
-        return render(shown, all_rows=self._rows)
+        return render(shown, live=True, all_rows=self._rows)
 
 
-def render(rows: Sequence[Row], all_rows: Sequence[Row] | None = None) -> Table:
-    """Return the table of some rows; its caption counts all of them."""
-    table = Table(box=None, pad_edge=False, caption=counts(all_rows or rows), caption_justify="left")
+def render(rows: Sequence[Row], *, live: bool = False, all_rows: Sequence[Row] | None = None) -> Table:
+    """Return the table of some rows; a live one has one line a row, and below it the counts of all rows."""
+    table = Table(box=None, pad_edge=False, caption=counts(all_rows or rows) if live else None)
+    table.caption_justify = "left"
     table.add_column("host", overflow="fold")
     table.add_column("stage", justify="right")
-    table.add_column("state")
-    table.add_column("what", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("what", overflow="ellipsis" if live else "fold", no_wrap=live)
     for row in rows:
         state = Text(_WORDS.get(row.state, row.state), style=_STYLES[row.state])
         table.add_row(Text(row.name), str(row.stage), state, Text(_what(row)))

@@ -1,4 +1,8 @@
-"""Putting a public key among those that a device trusts."""
+"""Putting a public key among those that a device trusts, last of all: what counts there is signed by it.
+
+The service looks at the signature at each start. A key that came first, and then a link that was cut, would
+leave a device that trusts the key and has nothing signed by it: one that does not start again.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,26 @@ import re
 import shlex
 from pathlib import Path
 
-from ...errors import RemoteError, UsageError
+from ...bundle.public_key import KeyFormatError, PublicKey
+from ...errors import EdgeEcgError, RemoteError, UsageError
+from .device_side import DeviceSide
 from .ssh import Remote
 
-_PUBLIC_KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/=]{60,200}( [^\r\n]*)?\n?")
 _LIMIT_S = 60.0
 
-# $name and $key are set before.
+# $name and $key are set before. Beside the folder, since one that holds files but no key is an error there.
 _SCRIPT = """
-umask 022
+umask 077
 folder=${EDGE_ECG_TRUSTED_KEYS:-${XDG_CONFIG_HOME:-$HOME/.config}/edge-ecg/trusted_keys}
 folder=${folder%%:*}
-mkdir -p "$folder" || exit 1
-printf '%s\\n' "$key" >"$folder/.$name.new" && sync "$folder/.$name.new" || exit 1
-mv "$folder/.$name.new" "$folder/$name" && sync "$folder" && printf '%s' "$folder/$name"
+mkdir -p "$(dirname "$folder")" || exit 1
+printf '%s\\n' "$key" >"$folder.$name.new" && sync "$folder.$name.new" || exit 1
+mkdir -p "$folder" && mv "$folder.$name.new" "$folder/$name" && sync "$folder" && printf '%s' "$folder/$name"
 """
 
 
-def read_public_key(path: Path) -> str:
-    """Return an OpenSSH public key's line.
+def read_public_key(path: Path) -> PublicKey:
+    """Return an OpenSSH public key.
 
     Raises
     ------
@@ -33,32 +38,39 @@ def read_public_key(path: Path) -> str:
 
     """
     try:
-        text = path.read_text(encoding="ascii")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise UsageError(f"The key {path} cannot be read.", why=f"{error}.") from error
     if "PRIVATE KEY" in text:
         raise UsageError(f"{path} is a private key: it stays here.", remedy=f"--trust {path}.pub")
-    if _PUBLIC_KEY.fullmatch(text) is None:
+    try:
+        return PublicKey.parse(text)
+    except KeyFormatError as error:
         raise UsageError(
             f"{path} is no Ed25519 public key.",
-            why="One line `ssh-ed25519 AAAA... comment` is expected.",
+            why=f"In short: {error}.",
             remedy="Make a pair with `edge-ecg keygen`.",
-        )
-    return text.strip()
+        ) from error
 
 
-def trust(remote: Remote, path: Path, key: str) -> str:
-    """Add a key (from :func:`read_public_key`) on a device; returns the file that it is in there.
+def trust(remote: Remote, device: DeviceSide, path: Path, key: PublicKey) -> str:
+    """Add a key on a device whose current bundle is signed by it; returns the file that it is in there.
 
     Raises
     ------
-    RemoteError
-        When it cannot be written, or the connection is lost.
+    RemoteError, BundleError
+        When it cannot be written, or the device then does not accept its current bundle (the key is removed
+        again); when the connection is lost.
 
     """
     name = re.sub(r"[^A-Za-z0-9_-]", "-", path.name.removesuffix(".pub")) + ".pub"
-    head = f"name={shlex.quote(name)}\nkey={shlex.quote(key)}\n"
+    head = f"name={shlex.quote(name)}\nkey={shlex.quote(key.line)}\n"
     done = remote.run(head + _SCRIPT, timeout_s=_LIMIT_S)
     if done.returncode:
         raise RemoteError(f"{remote.host} does not take the trusted key.", why=done.words)
+    try:
+        device.call("verify", f"{device.root}/current/model.ecgb", timeout_s=_LIMIT_S)
+    except EdgeEcgError:
+        remote.run(["rm", "-f", "--", done.text], timeout_s=_LIMIT_S)
+        raise
     return done.text
