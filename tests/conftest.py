@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 
 # Before NumPy is imported: tests multiply many small matrices, and BLAS threads would wait for each other.
@@ -12,18 +14,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+# Tests do not depend on whom the machine trusts that they run on, nor do the processes that they start.
+_NOBODY = tempfile.mkdtemp(prefix="edge-ecg-trusted-keys-")
+atexit.register(shutil.rmtree, _NOBODY, ignore_errors=True)
+os.environ["EDGE_ECG_TRUSTED_KEYS"] = _NOBODY
+
 # A background job starts with Ctrl-C ignored, one under nohup with a hang-up ignored, and children inherit
 # that; those of the tests must not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _nobody_is_trusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests do not depend on whom the machine trusts that they run on."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EDGE_ECG_TRUSTED_KEYS", str(tmp_path_factory.mktemp("trusted_keys")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..bundle import Golden
+from ..engines.base import BUILT_IN
 from ..errors import BundleError
 from ..model import Model
 
-# Kernels may round differently (tflite-runtime is up to 2 LSB off); a wrong model is far below this.
+# Of the kernels that bundles are made with (XNNPACK, ONNX Runtime) int8 gives the same bits, fp32 almost.
 MIN_COSINE = 0.999
+# TFLite's own kernels (tflite-runtime, or LiteRT without /sys) round twice where XNNPACK rounds once, and
+# that adds up over the layers: 0.9926 on golden windows of the model that comes along, 0.9898 on 80 others.
+MIN_COSINE_BUILT_IN = 0.98
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Agreement:
         The largest absolute difference.
     decisions_equal:
         Whether each task's label is the expected one in each window.
+    least_cosine:
+        What is asked of ``min_cosine`` of this engine's kernels.
 
     """
 
@@ -38,11 +44,12 @@ class Agreement:
     equal: float
     max_abs: float
     decisions_equal: bool
+    least_cosine: float = MIN_COSINE
 
     @property
     def passed(self) -> bool:
         """Whether the model is the model that was exported."""
-        return self.min_cosine >= MIN_COSINE and self.decisions_equal
+        return self.min_cosine >= self.least_cosine and self.decisions_equal
 
 
 def check_engine(model: Model, golden: Golden) -> Agreement:
@@ -74,4 +81,5 @@ def check_engine(model: Model, golden: Golden) -> Agreement:
         decisions_equal=all(
             np.array_equal(here[task].argmax(axis=1), there[task].argmax(axis=1)) for task in here
         ),
+        least_cosine=MIN_COSINE_BUILT_IN if model.encoder.backend == BUILT_IN else MIN_COSINE,
     )

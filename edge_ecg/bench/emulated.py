@@ -84,13 +84,24 @@ def _process(host: Host) -> str | None:
         return "the processor is Apple's Rosetta"
     # QEMU answers /proc/self itself, but not the other name of the same folder: there it finds itself.
     program = _link_name(host, "proc/thread-self/exe")
-    if program.startswith("qemu-"):
-        return f"this program is run by {program}"
+    kinds = [_machine_code(host, f"proc/{name}/exe") for name in ("self", "thread-self")]
+    if program.startswith("qemu-") or (None not in kinds and kinds[0] != kinds[1]):
+        return f"this program is run by {program or 'one for another processor'}"
     return None
 
 
 def _family(architecture: str) -> str:
     return next((name for name, starts in _FAMILIES.items() if architecture.lower().startswith(starts)), "")
+
+
+def _machine_code(host: Host, path: str) -> bytes | None:
+    """For which instructions a program is: ``e_machine`` of its ELF header; None where that is unreadable."""
+    try:
+        with (host.root / path).open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return None
+    return header[18:20] if header.startswith(b"\x7fELF") else None
 
 
 def _cpuinfo(host: Host) -> list[str]:

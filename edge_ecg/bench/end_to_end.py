@@ -76,7 +76,7 @@ class Meter:
 
 
 class MeteredTransport:
-    """A virtual device at full speed whose own time does not count, and who can be made to wait.
+    """A virtual device at full speed whose own time does not count, and which can be slowed down.
 
     Parameters
     ----------
@@ -84,8 +84,11 @@ class MeteredTransport:
         Whose bytes they are.
     meter:
         Stands while the device is at work.
-    pace:
-        Device seconds per second of the clock; None for as fast as possible.
+
+    Attributes
+    ----------
+    read_at_s:
+        What the meter showed when the last bytes came.
 
     """
 
@@ -95,25 +98,29 @@ class MeteredTransport:
         self,
         device: VirtualTransport,
         meter: Meter,
-        pace: float | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._device = device
         self._meter = meter
-        self._pace = pace
         self._clock = clock
         self._sleep = sleep
-        self._begin_s = clock()
+        self._pace: float | None = None
+        self._begin_s = 0.0
         self.read_at_s = 0.0
+
+    def slow_down(self, pace: float) -> None:
+        """From now on let so many seconds of the device pass in one of the clock."""
+        self._pace = pace
+        self._begin_s = self._clock() - self._device.now() / pace
 
     def now(self) -> float:
         """Return the device's time."""
         return self._device.now()
 
     def read(self, timeout_s: float, gather_s: float = 0.0) -> bytes:
-        """Return the next bytes; at a pace, not before they are due."""
+        """Return the next bytes, slowed down not before they are due."""
         self._meter.halt()
         data = self._device.read(timeout_s, gather_s)
         if self._pace is not None:
@@ -136,15 +143,15 @@ class MeteredTransport:
 class _Stream:
     """One model behind its own virtual device, one decision at a time."""
 
-    def __init__(self, model: Model, pace: float | None) -> None:
+    def __init__(self, model: Model) -> None:
         self.hop_ms: list[float] = []
         self.late_ms: list[float] = []
         self.model_ms: list[float] = []
         self._meter = Meter(time.perf_counter)
         address = Address("sim", DEFAULT_KIND)
         device = VirtualDevice(DEFAULT_KIND, synthetic_signal(DEFAULT_STORY, None, 0)).build()
-        self._transport = MeteredTransport(VirtualTransport(device, speed=0.0), self._meter, pace)
-        transport: Transport = self._transport
+        self.transport = MeteredTransport(VirtualTransport(device, speed=0.0), self._meter)
+        transport: Transport = self.transport
         self._source = SessionSource(address, transport, session_for(DEFAULT_KIND, address))
         self._decisions = self._measured(Session(self._source, model, hop_s=HOP_S))
 
@@ -185,7 +192,7 @@ class _Stream:
                     )
             else:
                 self.hop_ms.append(1e3 * (busy_s - before_s))
-                self.late_ms.append(1e3 * (busy_s - self._transport.read_at_s))
+                self.late_ms.append(1e3 * (busy_s - self.transport.read_at_s))
                 self.model_ms.append(record.inference_ms)
                 self._meter.halt()
                 yield
@@ -206,7 +213,7 @@ def end_to_end(
         When the simulated heart gives no good windows (the signal chain is broken).
 
     """
-    streams = {name: _Stream(model, None) for name, model in models.items()}
+    streams = {name: _Stream(model) for name, model in models.items()}
     try:
         for hop in range(hops + 1):
             for stream in streams.values():
@@ -224,7 +231,7 @@ def at_duty_cycle(
     """Measure one engine in real time: a decision a hop, the processor asleep in between.
 
     This is what a user sees: the governor has clocked down, and others have used the caches meanwhile. The
-    first decision is not counted. ``pace`` lets a test live faster.
+    ten seconds before the first decision pass at full speed. ``pace`` lets a test live faster.
 
     Raises
     ------
@@ -232,10 +239,12 @@ def at_duty_cycle(
         As :func:`end_to_end`.
 
     """
-    stream = _Stream(model, pace)
+    stream = _Stream(model)
     try:
-        for hop in range(hops + 1):
-            stream.step(counted=hop > 0)
+        stream.step(counted=False)
+        stream.transport.slow_down(pace)
+        for _ in range(hops):
+            stream.step(counted=True)
             after_hop()
         return stream.result()
     finally:

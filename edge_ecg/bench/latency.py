@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,6 @@ class Latency:
     ----------
     windows:
         How many were timed.
-    samples_ms:
-        Each of them, in order.
 
     """
 
@@ -40,7 +38,6 @@ class Latency:
     p99_ms: float
     max_ms: float
     windows: int
-    samples_ms: tuple[float, ...] = field(repr=False)
 
     @classmethod
     def of(cls, samples_ms: Sequence[float]) -> Latency:
@@ -48,7 +45,7 @@ class Latency:
         if not samples_ms:
             raise ValueError("nothing was timed")
         p50, p90, p95, p99 = (float(value) for value in np.percentile(samples_ms, (50, 90, 95, 99)))
-        return cls(p50, p90, p95, p99, max(samples_ms), len(samples_ms), tuple(samples_ms))
+        return cls(p50, p90, p95, p99, max(samples_ms), len(samples_ms))
 
 
 def interleaved(
@@ -61,6 +58,29 @@ def interleaved(
     clock: Callable[[], float] = time.perf_counter,
     after_round: Callable[[], object] = lambda: None,
 ) -> dict[str, Latency]:
+    """Sum up what :func:`timed` finds; the parameters are the same."""
+    taken = timed(
+        encoders,
+        windows,
+        rounds=rounds,
+        warm_up=warm_up,
+        budget_s=budget_s,
+        clock=clock,
+        after_round=after_round,
+    )
+    return {name: Latency.of(values) for name, values in taken.items()}
+
+
+def timed(
+    encoders: Mapping[str, Encoder],
+    windows: NDArray[np.float32],
+    *,
+    rounds: int,
+    warm_up: int,
+    budget_s: float | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+    after_round: Callable[[], object] = lambda: None,
+) -> dict[str, list[float]]:
     """Time one window at a time, engine after engine, ``rounds`` times after ``warm_up`` untimed rounds.
 
     Parameters
@@ -78,19 +98,23 @@ def interleaved(
     after_round:
         Is called between rounds, untimed.
 
+    Returns
+    -------
+    By name the milliseconds of each timed window.
+
     """
     taken: dict[str, list[float]] = {name: [] for name in encoders}
     begin_s = clock()
     for round_number in range(warm_up + rounds):
-        timed = round_number - warm_up
-        if budget_s is not None and timed >= LEAST_ROUNDS and clock() - begin_s >= budget_s:
+        counted = round_number - warm_up
+        if budget_s is not None and counted >= LEAST_ROUNDS and clock() - begin_s >= budget_s:
             break
         index = round_number % len(windows)
         window = windows[index : index + 1]
         for name, encoder in encoders.items():
             started = clock()
             encoder.embed(window)
-            if timed >= 0:
+            if counted >= 0:
                 taken[name].append(1e3 * (clock() - started))
         after_round()
-    return {name: Latency.of(values) for name, values in taken.items()}
+    return taken

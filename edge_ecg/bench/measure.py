@@ -14,10 +14,10 @@ from ..engines import AUTO
 from ..errors import GateError, UsageError
 from ..health import Host
 from ..model import Model, load_heads, load_personal_heads, open_model
-from .agreement import MIN_COSINE, Agreement, check_engine
+from .agreement import Agreement, check_engine
 from .conditions import read_conditions, remarks, why_invalid
 from .end_to_end import HOP_S, EndToEnd, at_duty_cycle, end_to_end
-from .latency import ENOUGH_FOR_P99, Latency, interleaved
+from .latency import ENOUGH_FOR_P99, Latency, timed
 from .machine import this_machine
 from .report import SCHEMA, TYPE, Report
 from .startup import measure_startup
@@ -147,7 +147,7 @@ def _time(
 ) -> None:
     encoders = {name: model.encoder for name, model in models.items()}
     with step("windows", plan.windows + plan.warm_up) as shown:
-        latencies = interleaved(
+        taken = timed(
             encoders,
             golden.windows,
             rounds=plan.windows,
@@ -155,22 +155,23 @@ def _time(
             budget_s=plan.budget_s,
             after_round=shown.advance,
         )
+    latencies = {name: Latency.of(values) for name, values in taken.items()}
     with step("decisions", plan.hops + 1) as shown:
         whole = end_to_end(models, hops=plan.hops, after_hop=shown.advance)
     duty_hops = round(plan.duty_s / HOP_S)
     duty: dict[str, EndToEnd] = {}
     if duty_hops:
-        with step("decisions in real time", (duty_hops + 1) * len(models)) as shown:
+        with step("decisions in real time", duty_hops * len(models)) as shown:
             for name, model in models.items():
                 duty[name] = at_duty_cycle(model, hops=duty_hops, after_hop=shown.advance)
     for row in report["engines"]:
         name = row["engine"]
-        row["latency"] = _latency(latencies[name])
-        row["end_to_end"] = _whole(whole[name])
-        row["duty"] = _whole(duty[name]) if name in duty else None
+        row["latency"] = asdict(latencies[name])
+        row["end_to_end"] = asdict(whole[name])
+        row["duty"] = asdict(duty[name]) if name in duty else None
         row["cold_start"] = asdict(measure_startup(path, name, starts=plan.starts))
         if plan.raw:
-            row["samples_ms"] = [round(value, 4) for value in latencies[name].samples_ms]
+            row["samples_ms"] = [round(value, 4) for value in taken[name]]
     fewest = min(latency.windows for latency in latencies.values())
     if fewest < ENOUGH_FOR_P99:
         report["remarks"].append(
@@ -193,20 +194,6 @@ def _facts(bundle: Bundle, name: str, model: Model, agreement: Agreement) -> dic
         "end_to_end": None,
         "duty": None,
         "cold_start": None,
-    }
-
-
-def _latency(latency: Latency) -> dict[str, Any]:
-    return {key: value for key, value in asdict(latency).items() if key != "samples_ms"}
-
-
-def _whole(found: EndToEnd) -> dict[str, Any]:
-    return {
-        "hop_s": found.hop_s,
-        "hop": _latency(found.hop),
-        "after_last_byte": _latency(found.after_last_byte),
-        "model": _latency(found.model),
-        "busy": found.busy,
     }
 
 
@@ -236,7 +223,8 @@ def _refuse_wrong(bundle: Bundle, agreements: dict[str, Agreement]) -> None:
                 f"{bundle.name_at_sha} does not compute the right thing in the engine {name!r} here; "
                 "its speed is not worth measuring.",
                 why=f"Lowest cosine with the golden embeddings {agreement.min_cosine:.5f}, at least "
-                f"{MIN_COSINE} is asked; decisions {'equal' if agreement.decisions_equal else 'differ'}.",
+                f"{agreement.least_cosine} is asked; decisions "
+                f"{'equal' if agreement.decisions_equal else 'differ'}.",
                 remedy="Check the bundle with `edge-ecg verify`, and the versions of the runtime with "
                 "`edge-ecg doctor`; measure another one with --engine.",
             )

@@ -133,7 +133,7 @@ class FarBench:
                         self._say(line)
             except BaseException:
                 if number.isdecimal():
-                    self._remote.run(["kill", "-INT", number])
+                    self._remote.run(["kill", number])
                 raise
             code = stream.returncode
         if code:

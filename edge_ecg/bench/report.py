@@ -49,6 +49,7 @@ _ENGINE = {
         "equal": _NUMBER,
         "max_abs": _NUMBER,
         "decisions_equal": _FLAG,
+        "least_cosine": _NUMBER,
     },
     "latency": _Maybe(_LATENCY),
     "end_to_end": _Maybe(_WHOLE),

@@ -53,12 +53,10 @@ def write_key_pair(path: str | os.PathLike[str], *, comment: str, passphrase: by
 
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     private = Ed25519PrivateKey.generate()
-    raw = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     try:
-        public = PublicKey(raw, comment)
+        public = public_of(private, comment)
     except KeyFormatError as error:
         raise UsageError("The comment of the key cannot be used.", why=f"{error}.") from error
     encoded = _encode(private, passphrase)
@@ -114,7 +112,7 @@ def load_private_key(
     try:
         private = load_ssh_private_key(data, passphrase)
     except UnsupportedAlgorithm as error:
-        raise _needs_bcrypt(os.fspath(path)) from error
+        raise _needs_bcrypt(path) from error
     except (ValueError, TypeError) as error:
         raise UsageError(
             f"The passphrase of the key {os.fspath(path)} is wrong."
@@ -125,6 +123,13 @@ def load_private_key(
     if not isinstance(private, Ed25519PrivateKey):
         raise UsageError(f"The key {os.fspath(path)} is not an Ed25519 key.", remedy=_NEW_KEY)
     return private
+
+
+def public_of(private: Ed25519PrivateKey, comment: str = "") -> PublicKey:
+    """Return the public half of a key."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return PublicKey(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), comment)
 
 
 def comment_beside(path: str | os.PathLike[str], public: PublicKey) -> str:
@@ -150,16 +155,12 @@ def _encode(private: Ed25519PrivateKey, passphrase: bytes) -> bytes:
     try:
         return private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, encryption)
     except UnsupportedAlgorithm as error:
-        raise _needs_bcrypt("with a passphrase") from error
+        raise _needs_bcrypt() from error
 
 
-def _needs_bcrypt(which: str) -> UsageError:
-    return UsageError(
-        f"A private key {which} needs the Python package bcrypt."
-        if which == "with a passphrase"
-        else f"The key {which} is encrypted, for which the Python package bcrypt is needed.",
-        remedy="pip install bcrypt",
-    )
+def _needs_bcrypt(path: str | os.PathLike[str] | None = None) -> UsageError:
+    what = "A passphrase" if path is None else f"The passphrase of the key {os.fspath(path)}"
+    return UsageError(f"{what} needs the Python package bcrypt.", remedy="pip install 'edge-ecg[sign]'")
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
@@ -192,10 +193,12 @@ def _read(path: str | os.PathLike[str]) -> bytes:
 def _header(path: str | os.PathLike[str], data: bytes) -> _Header:
     text = data.decode("ascii", errors="replace").strip()
     if not text.startswith(_BEGIN) or not text.endswith(_END):
-        what = "a private key in OpenSSH's format"
         if text.startswith(("ssh-", "ecdsa-", "sk-")):
             raise UsageError(f"{os.fspath(path)} is a public key.", remedy="Give the file without .pub.")
-        raise UsageError(f"{os.fspath(path)} is not {what}.", remedy=f"{_NEW_KEY}. {_NOT_OPENSSH}")
+        raise UsageError(
+            f"{os.fspath(path)} is not a private key in OpenSSH's format.",
+            remedy=f"{_NEW_KEY}. {_NOT_OPENSSH}",
+        )
     try:
         body = strict_base64("".join(text[len(_BEGIN) : -len(_END)].split()))
         if not body.startswith(_MAGIC):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from .._version import __version__
 from ..errors import BundleError
@@ -19,9 +18,11 @@ from .manifest import MANIFEST_NAME, SIGNATURE_NAME, Manifest
 from .public_key import PublicKey
 from .signature import SignatureError, check_signatures
 from .trust import TrustedKeys
+from .untrusted_json import JsonError, parse_json
 
 # A hundred times the size of a real bundle; a device must not run out of memory because of a wrong path.
 MAX_BYTES = 128 * 1024 * 1024
+_STEP_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def read_bundle(source: str | os.PathLike[str] | IO[bytes], *, trust: TrustedKey
 
     """
     keys = TrustedKeys.of_machine() if trust is None else trust
-    label, data = _load(source)
+    label, data = load_bytes(source)
     try:
         entries = _entries(unpack(data))
     except ArchiveError as error:
@@ -155,22 +156,42 @@ def _signers(label: str, signature: bytes, encoded: bytes) -> tuple[PublicKey, .
         ) from error
 
 
-def _load(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
+    """Return the name for messages and the content of a file or stream, neither of which is checked.
+
+    Raises
+    ------
+    BundleError
+        When it cannot be read, or is too large to be a bundle.
+
+    """
     if not isinstance(source, str | os.PathLike):
-        return str(getattr(source, "name", "bundle")), source.read(MAX_BYTES + 1)
+        label = str(getattr(source, "name", "bundle"))
+        return label, _bounded(label, source, 0)
     label = os.fspath(source)
     try:
         with Path(source).open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            # 0 for a pipe, whose length nobody knows.
+            return label, _bounded(label, file, os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise BundleError(
             f"The bundle {label} cannot be read.",
             why=f"{error.strerror or error}.",
             remedy="Give the path of an .ecgb file with --model, or leave --model out for the bundled one.",
         ) from error
-    if len(data) > MAX_BYTES:
-        raise BundleError(f"{label} is larger than {MAX_BYTES // 2**20} MiB: it is no model bundle.")
-    return label, data
+
+
+def _bounded(label: str, file: IO[bytes], expected: int) -> bytes:
+    """Read all of a file, never asking for much more than there is: a buffer of that size is made at once."""
+    parts: list[bytes] = []
+    size = 0
+    while max(size, expected) <= MAX_BYTES:
+        part = file.read(_STEP_BYTES if parts or not expected else expected + 1)
+        if not part:
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        parts.append(part)
+        size += len(part)
+    raise BundleError(f"{label} is larger than {MAX_BYTES // 2**20} MiB: it is no model bundle.")
 
 
 def _entries(listed: list[Entry]) -> dict[str, bytes]:
@@ -183,27 +204,19 @@ def _entries(listed: list[Entry]) -> dict[str, bytes]:
         entries[name] = content
     if listed[0][0] != MANIFEST_NAME:
         raise ArchiveError(f"its first entry is {listed[0][0]!r}, not {MANIFEST_NAME}")
+    head = (MANIFEST_NAME, SIGNATURE_NAME) if SIGNATURE_NAME in entries else (MANIFEST_NAME,)
+    if list(entries) != [*head, *sorted(set(entries).difference(head))]:
+        raise ArchiveError("its entries are not in order: manifest, signature, then the files by name")
     return entries
 
 
 def _parse(label: str, encoded: bytes) -> object:
     try:
-        return json.loads(encoded, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        return parse_json(encoded)
+    except JsonError as error:
         raise BundleError(
-            f"The manifest of {label} is not valid JSON.", why=str(error), remedy="Export the bundle again."
+            f"The manifest of {label} is not valid JSON.", why=f"{error}.", remedy="Export the bundle again."
         ) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _check_files(label: str, manifest: Manifest, contents: Mapping[str, bytes]) -> None:

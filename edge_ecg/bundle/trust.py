@@ -40,8 +40,8 @@ class TrustedKeys:
 
     keys: tuple[TrustedKey, ...] = ()
 
-    def __contains__(self, key: PublicKey) -> bool:
-        return any(one.key.raw == key.raw for one in self.keys)
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, PublicKey) and any(one.key.raw == key.raw for one in self.keys)
 
     @classmethod
     def of_machine(cls, environment: Mapping[str, str] | None = None) -> Self:

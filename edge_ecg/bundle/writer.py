@@ -73,7 +73,10 @@ def save_bundle(path: str | os.PathLike[str], data: bytes) -> None:
     half = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(data)
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         half.replace(target)
     except OSError as error:
         half.unlink(missing_ok=True)

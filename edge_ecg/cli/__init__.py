@@ -51,8 +51,15 @@ VERBS: dict[str, Verb] = {
     ),
     "export": Verb("edge_ecg.cli.export", "a trained run to a bundle, through the gate", "train"),
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
-    "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
-    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+    "verify": Verb("edge_ecg.cli.verify", "check every hash and signature in a bundle"),
+    "keygen": Verb("edge_ecg.cli.keygen", "make a key to sign bundles with"),
+    "sign": Verb("edge_ecg.cli.sign", "sign a bundle"),
+    "trust": Verb("edge_ecg.cli.trust", "add | list | remove: whose bundles this machine runs"),
+    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle, here or on a device"),
+    "flash": Verb("edge_ecg.cli.flash", "put a bundle on a device over SSH; it proves itself there first"),
+    "rollback": Verb("edge_ecg.cli.rollback", "go back to the model that a device ran before"),
+    "status": Verb("edge_ecg.cli.status", "what a device runs, and how well; without HOST this machine"),
+    "logs": Verb("edge_ecg.cli.logs", "the log of the service on a device"),
     "device": Verb("edge_ecg.cli.device", "the device's own side of flash and status", hidden=True),
 }
 
@@ -90,11 +97,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def print_error(error: EdgeEcgError) -> None:
     """What happened, why, and what to do: one line each on stderr."""
-    print(f"edge-ecg: {error.what}", file=sys.stderr)
+    print(f"edge-ecg: {printable(error.what)}", file=sys.stderr)
     if error.why:
-        print(f"  why: {error.why}", file=sys.stderr)
+        print(f"  why: {printable(error.why)}", file=sys.stderr)
     if error.remedy:
-        print(f"  try: {error.remedy}", file=sys.stderr)
+        print(f"  try: {printable(error.remedy)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return a text that may come from a stranger's file without what a terminal would obey."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -12,10 +12,14 @@ from typing import Any
 
 from ..bench.compare import compare, comparison_page
 from ..bench.measure import Plan, measure
+from ..bench.remote import CURRENT, FarBench
 from ..bench.report import Report, read_report, save_report
 from ..bench.table import page
+from ..deploy.layout import BUNDLE_NAME, Home
+from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE, UsageError
 from .progress import Progress
+from .remote_args import add_ssh, ssh_options
 from .streaming import add_engine, seconds, seconds_or_none
 from .verify import open_bundle
 
@@ -27,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="BUNDLE",
-        help="an .ecgb file; `current`: what the device runs; left out: that, or the one that comes along",
+        help="an .ecgb file; `current`: the one that the device runs; left out: the one that comes along, "
+        "with --on the one that runs there",
     )
     add_engine(parser)
     parser.add_argument(
@@ -75,6 +80,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="also in real time, one decision a second, so long an engine (60)",
     )
+    parser.add_argument(
+        "--starts",
+        type=_count,
+        default=_PLAN.starts,
+        metavar="N",
+        help="fresh processes an engine (%(default)s)",
+    )
+    parser.add_argument("--raw", action="store_true", help="with --json: every timed window too")
+    add_ssh(parser)
+    parser.epilog = "What each figure means, and how to measure honestly: docs/bench.md."
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,26 +133,22 @@ def _here(args: argparse.Namespace, model: str | None) -> Report:
         budget_s=None if args.windows else args.seconds,
         hops=args.hops,
         duty_s=args.duty,
-        raw=args.save is not None,
+        starts=args.starts,
+        raw=args.raw or args.save is not None,
     )
-    report = measure(open_bundle(model), model, plan, step=_step)
+    path = str(Home.default().current / BUNDLE_NAME) if model == CURRENT else model
+    report = measure(open_bundle(path), path, plan, step=_step)
     return _saved(args, report)
 
 
 def _there(args: argparse.Namespace) -> Report:
-    from ..bench.remote import FarBench
-    from ..deploy.remote.ssh import Remote
-
-    with Remote(args.on) as remote:
+    with Remote(args.on, ssh_options(args)) as remote:
         return _saved(args, FarBench(remote, _say).run(args.model, _arguments(args)))
 
 
 def _here_and_there(args: argparse.Namespace) -> tuple[Report, Report]:
     """Measure one bundle on both machines, one after the other."""
-    from ..bench.remote import CURRENT, FarBench
-    from ..deploy.remote.ssh import Remote
-
-    with Remote(args.on) as remote, TemporaryDirectory() as folder:
+    with Remote(args.on, ssh_options(args)) as remote, TemporaryDirectory() as folder:
         far = FarBench(remote, _say)
         model = args.model
         there = far.current(required=model == CURRENT) if model in (None, CURRENT) else None
@@ -152,17 +163,19 @@ def _here_and_there(args: argparse.Namespace) -> tuple[Report, Report]:
 
 def _arguments(args: argparse.Namespace) -> list[str]:
     words = ["--engine", args.engine, "--warm-up", str(args.warm_up), "--hops", str(args.hops)]
+    words += ["--starts", str(args.starts)]
     words += ["--windows", str(args.windows)] if args.windows else ["--seconds", f"{args.seconds:g}"]
     words += ["--duty", f"{args.duty:g}"] if args.duty else []
+    words += ["--raw"] if args.raw or args.save is not None else []
     return words
 
 
 def _saved(args: argparse.Namespace, report: Report) -> Report:
-    """Keep the report where that was asked for; what is printed has no single windows."""
+    """Keep the report where that was asked for; printed are single windows only with ``--raw``."""
     if args.save is not None:
         save_report(report, args.save)
         print(f"saved in {args.save}", file=sys.stderr)
-    for row in report["engines"]:
+    for row in [] if args.raw else report["engines"]:
         row.pop("samples_ms", None)
     return report
 

@@ -18,13 +18,15 @@ def _admitted(found: Found) -> str:
 def _switched(found: Found) -> str:
     if found["confirmed"]:
         return f"{found['release']} counts."
-    return f"{found['release']} counts, on trial for {found['watch_s']:g} s; before: {found['previous']}."
+    before = found["previous"] or "none"
+    return f"{found['release']} counts, on trial for {found['watch_s']:g} s; before: {before}."
 
 
 def _watch(found: Found) -> str:
     at = f"{found['elapsed_s']:7.1f} s  "
     if found["event"] == "trial":
-        return f"{at}{found['release']} is on trial for {found['watch_s']:g} s; before: {found['previous']}"
+        before = found["previous"] or "none"
+        return f"{at}{found['release']} is on trial for {found['watch_s']:g} s; before: {before}"
     if found["event"] == "restarted":
         return f"{at}the service was started again (process {found['pid']})"
     if found["event"] == "confirmed":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..enrolment import DEFAULT_S, Enrolment, check_duration
 from ..errors import EXIT_DONE, UsageError
-from ..model import Model, load_model
+from ..model import Model
 from ..pipeline import utc_now
 from ..profile import Profile, load_profile, save_profile, undo_profile
 from ..recorder import Recorder
@@ -25,7 +25,7 @@ from ..sinks.enrolling import EnrolmentJson, EnrolmentLines, EnrolmentView
 from ..sources import Address, open_source, parse_address
 from . import DISCLAIMER
 from .run import DEMO_ADDRESS, choose_address
-from .streaming import add_model, add_record_option, add_source_options
+from .streaming import add_model, add_record_option, add_source_options, chosen_model
 
 # The demo of `run` tells of stress after 45 s; a baseline is of the same heart, at rest.
 DEMO_AT_REST = f"{DEMO_ADDRESS}?story=rest"
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _enrol(args: argparse.Namespace, path: Path) -> int:
     duration_s = DEFAULT_S if args.duration is None else args.duration
     check_duration(duration_s)
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
     replaces = path.exists()
     with ExitStack() as stack:
         recorder = None if args.record is None else stack.enter_context(Recorder(args.record))
@@ -110,7 +110,7 @@ def _refit(args: argparse.Namespace, path: Path) -> int:
             remedy="edge-ecg enrol --refit --port file:RECORDING",
         )
     profile = load_profile(path)
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
     with open_source(_address(args), device=args.device) as source:
         marked = MarkedWindows(model, profile, source.info.fs_hz, notch_hz=args.notch)
         for item in source:

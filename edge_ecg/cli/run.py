@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, UsageError
-from ..model import load_model
 from . import DISCLAIMER
-from .streaming import add_model_options, add_record_option, add_source_options, stream
+from .streaming import add_model_options, add_record_option, add_source_options, chosen_model, stream
 
 if TYPE_CHECKING:
     from ..discovery import FoundPort
@@ -35,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the device, decide until it ends, and return the exit code."""
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
     duration_s = args.duration
     if args.demo and duration_s is None:
         duration_s = DEMO_DURATION_S

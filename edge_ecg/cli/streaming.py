@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
-from ..model import Model
+from ..model import Model, load_model
 from ..profile import Profile, load_profile
 from ..recorder import Recorder
 from ..session import Session
 from ..sinks import JsonLines, Sink
 from ..sources import Address, open_source
+from .verify import add_untrusted, say_untrusted
 
 
 def seconds(text: str) -> float:
@@ -77,8 +78,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add which model, in which engine, behind which filters."""
     parser.add_argument("--model", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along")
+    add_untrusted(parser)
     add_engine(parser)
     parser.add_argument("--notch", type=int, choices=(50, 60), help="remove mains hum of so many Hz")
+
+
+def chosen_model(args: argparse.Namespace) -> Model:
+    """Load the model that ``--model``, ``--untrusted`` and ``--engine`` ask for."""
+    if args.model is not None and args.untrusted:
+        say_untrusted(args.model)
+    return load_model(args.model, args.engine, untrusted=args.untrusted)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:

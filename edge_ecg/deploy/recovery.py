@@ -64,9 +64,10 @@ class Recovery(Shelf):
         begun = read_json(self.home.reverting)
         current = self.current()
         reason = None if current is None else self._reason_to_leave(current, begun)
-        back = self._before(current)
-        if current is not None and reason is not None and back is not None:
-            self._take_back(current, back, reason)
+        if current is not None and reason is not None:
+            back = self._before(current)
+            if back is not None:
+                self._take_back(current, back, reason)
         self._tidy()
         self.disk.delete(self.home.reverting)
         sweep(self.home, self.disk)

@@ -222,7 +222,7 @@ class Releases(Recovery):
     def _switch(self, wanted: Release, current: Release | None, watch_s: float) -> None:
         before = self.trial()
         # One on trial is no good to go back to, unless there is nothing else.
-        good = (self.good(before.previous) or current) if before else current
+        good = (self.good(before.previous) or current) if before else current or self.previous()
         if good is not None and not is_whole(good):
             good = self.older_good(good)
         trial = Trial(
@@ -245,6 +245,9 @@ class Releases(Recovery):
         if trial is None and release.confirmed:
             self.disk.delete(self.home.trial)  # of a switch that was begun, and not taken up again
             return
+        marked = self.bad()
+        if marked.pop(release.name, None) is not None:
+            write_bad(self.home, marked, self.disk)  # there was nothing to go back to, and it mended itself
         remember(self.home, release, self.disk)
         self.disk.replace_file(release.path / CONFIRMED_NAME, f"{iso_time(self.clock())}\n".encode())
         self.disk.delete(self.home.trial)

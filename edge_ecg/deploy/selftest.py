@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from ..bench.agreement import MIN_COSINE, check_engine
+from ..bench.agreement import check_engine
 from ..bench.latency import interleaved
 from ..bundle import Golden, read_bundle
 from ..engines import ENGINES
@@ -43,11 +43,12 @@ def _look(path: str, engine: str, rounds: int) -> dict[str, Any]:
     golden = Golden.from_bundle(bundle)
     model = open_model(bundle, engine, load_heads(bundle))
     agreement = check_engine(model, golden)
-    found = {f"golden_{name}": value for name, value in asdict(agreement).items()}
+    found: dict[str, Any] = {"backend": model.encoder.backend}
+    found |= {f"golden_{name}": value for name, value in asdict(agreement).items()}
     if not agreement.passed:
         why = (
             f"It does not compute here what it computed where it was made: lowest cosine with the golden "
-            f"embeddings {agreement.min_cosine:.5f}, at least {MIN_COSINE} is asked; "
+            f"embeddings {agreement.min_cosine:.5f}, at least {agreement.least_cosine} is asked; "
             f"decisions {'equal' if agreement.decisions_equal else 'differ'}."
         )
         return {"outcome": "failed", "why": why, **found}

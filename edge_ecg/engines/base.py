@@ -11,6 +11,9 @@ Float32Array = NDArray[np.float32]
 
 INPUT_SAMPLES = 2560
 
+# LiteRT without its XNNPACK delegate.
+BUILT_IN = "built-in kernels"
+
 
 class EngineSpec(NamedTuple):
     """One row of the table: the runtime that runs it and the number format of the file."""

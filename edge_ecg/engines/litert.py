@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import BundleError
-from .base import INPUT_SAMPLES, Encoder, Float32Array, as_windows
+from .base import BUILT_IN, INPUT_SAMPLES, Encoder, Float32Array, as_windows
 from .quiet import without_info_lines
+from .tflite_file import check_tflite
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -56,6 +57,7 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
 
     """
     try:
+        check_tflite(model)
         with without_info_lines():
             interpreter = Interpreter(model_content=model, num_threads=threads)
             interpreter.allocate_tensors()
@@ -78,7 +80,7 @@ def _backend(interpreter: Any) -> str:
     list_ops = getattr(interpreter, "_get_ops_details", None)  # no public name tells it
     if list_ops is None:
         return "unknown"
-    return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in list_ops()) else "built-in kernels"
+    return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in list_ops()) else BUILT_IN
 
 
 def _installed(package: str) -> str:

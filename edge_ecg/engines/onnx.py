@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import BundleError
 from .base import INPUT_SAMPLES, Encoder, Float32Array, as_windows
+from .onnx_file import check_onnx
 
 
 class OnnxEncoder:
@@ -53,6 +54,7 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:
+        check_onnx(model)
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         (given,), (made,) = session.get_inputs(), session.get_outputs()
         # A dimension that is free has a name instead of a number.

@@ -113,12 +113,13 @@ class Sshd:
         ]
         (self.folder / "config").write_text("\n".join(config) + "\n")
         assert SSHD is not None
-        self.process = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(self.folder / "config")],
-            stdin=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
-            start_new_session=True,
-        )
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [SSHD, "-D", "-e", "-f", str(self.folder / "config")],
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
         self._await()
         return self
 
@@ -159,20 +160,26 @@ class Client:
     def public(self) -> str:
         return self.key.with_suffix(".pub").read_text()
 
-    def add(self, name: str, sshd: Sshd, *more: str, known: bool = True) -> str:
-        """Name a host in the configuration (and its key in known_hosts); returns the name."""
+    def add(
+        self, name: str, sshd: Sshd, *more: str, known: bool = True, port: int = 0, alias: str = ""
+    ) -> str:
+        """Name a host in the configuration; returns the name.
+
+        ``port`` and ``alias`` name one more way to a host whose key is known by the alias; ``known`` puts the
+        key into known_hosts.
+        """
         lines = [
             f"Host {name}",
             "  HostName 127.0.0.1",
-            f"  Port {sshd.port}",
+            f"  Port {port or sshd.port}",
             f"  User {sshd.user.name}",
             f"  IdentityFile {self.key}",
             "  IdentitiesOnly yes",
-            f"  HostKeyAlias {name}",
+            f"  HostKeyAlias {alias or name}",
             *(f"  {line}" for line in more),
         ]
         self.config.write_text("\n".join(lines) + "\n" + self.config.read_text())
-        if known:
+        if known and not alias:
             with self.known_hosts.open("a") as file:
                 file.write(f"{name} {sshd.host_public}\n")
         return name

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 from ...errors import RemoteError
 from .ssh import Remote
@@ -39,13 +40,22 @@ class Python:
         return f"cp{self.version[0]}{self.version[1]}"
 
 
+class FoundRelease(NamedTuple):
+    """A release on the device: its name, the SHA-256 of its bundle, its runtime, whether it is confirmed."""
+
+    name: str
+    sha256: str
+    runtime: str
+    confirmed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """What a device said of itself.
 
     ``machine`` is the kernel's (``uname -m``); ``root`` the folder of edge-ecg (:mod:`..layout`), there or
     not; ``skew_s`` how much later it is there than here; ``current`` the name of the current release, empty
-    without one; ``runtimes`` the complete ones.
+    without one; ``start_script`` the SHA-256 of ``bin/edge-ecg-start``; ``runtimes`` the complete ones.
     """
 
     machine: str
@@ -63,7 +73,20 @@ class Probe:
     systemd: bool
     service: str
     current: str
+    start_script: str
     runtimes: tuple[str, ...]
+    releases: tuple[FoundRelease, ...]
+
+    def runs(self, sha256: str, runtime: str) -> bool:
+        """Whether the current release is this bundle in this runtime, and has proven itself."""
+        return any(
+            one.name == self.current and one.sha256 == sha256 and one.runtime == runtime and one.confirmed
+            for one in self.releases
+        )
+
+    def has(self, sha256: str, runtime: str) -> bool:
+        """Whether this bundle has been admitted in this runtime."""
+        return any(one.sha256 == sha256 and one.runtime == runtime for one in self.releases)
 
     def python(self) -> Python:
         """Return the Python that edge-ecg will run in: the first that can.
@@ -162,7 +185,9 @@ def parse_probe(text: str, here_s: float) -> Probe:
         systemd=one["systemd"] == "yes",
         service=one.get("service", ""),
         current=one["current"],
+        start_script=one["start_script"],
         runtimes=tuple(value for key, value in pairs if key == "runtime"),
+        releases=tuple(_release(value) for key, value in pairs if key == "release"),
     )
 
 
@@ -217,6 +242,11 @@ def _python(text: str) -> Python:
     )
 
 
+def _release(text: str) -> FoundRelease:
+    name, sha256, runtime, mark = text.split("|")
+    return FoundRelease(name, sha256, runtime, mark == "yes")
+
+
 def _pair(text: str) -> tuple[int, int]:
     major, minor = text.split(".")[:2]
     return int(major), int(minor)
@@ -229,11 +259,11 @@ def _is_arm32(machine: str) -> bool:
 def _no_32_bit(name: str) -> RemoteError:
     return RemoteError(
         f"{name} runs a 32-bit system; edge-ecg needs a 64-bit one.",
-        why="Neither LiteRT nor ONNX Runtime nor NumPy has wheels for 32-bit ARM. (A 64-bit kernel with "
-        "32-bit programs, as the 32-bit Raspberry Pi OS has on a Pi 4, counts as 32-bit.)",
-        remedy="Write the card anew with Raspberry Pi OS (64-bit): Zero 2 W, 3, 4 and 5 run it. Who must stay "
-        "on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's python3-numpy "
-        "(docs/raspberry-pi.md).",
+        why="Neither LiteRT nor ONNX Runtime nor NumPy has wheels for 32-bit ARM. (A 64-bit kernel "
+        "with 32-bit programs, as the 32-bit Raspberry Pi OS has on a Pi 4, counts as 32-bit.)",
+        remedy="Write the card anew with Raspberry Pi OS (64-bit): Zero 2 W, 3, 4 and 5 run it. Who must "
+        "stay on 32-bit bookworm can run the int8 model by hand with tflite-runtime 2.14 and apt's "
+        "python3-numpy (docs/raspberry-pi.md).",
     )
 
 

@@ -45,7 +45,14 @@ else
 fi
 current=$(readlink "$root/current" 2>/dev/null)
 say current "${current##*/}"
+say start_script "$([ -e "$root/bin/edge-ecg-start" ] && sha256sum <"$root/bin/edge-ecg-start" | cut -d ' ' -f 1)"
 for folder in "$root"/runtimes/*/; do
     [ -e "$folder.complete" ] && say runtime "$(basename "$folder")"
+done
+for folder in "$root"/releases/[0-9]*/; do
+    [ -e "$folder/model.ecgb" ] || continue
+    sha=$(sed -n 's/^ *"sha256": "\([0-9a-f]*\)".*/\1/p' "$folder/release.json" 2>/dev/null | tail -n 1)
+    if [ -e "$folder/confirmed" ]; then mark=yes; else mark=no; fi
+    say release "$(basename "$folder")|$sha|$(basename "$(readlink "$folder/runtime")")|$mark"
 done
 exit 0

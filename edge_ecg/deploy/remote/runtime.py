@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from ..._version import __version__
-from ...errors import BundleError, RemoteError
+from ...errors import RemoteError, UsageError
 from .pins import pins
 from .probe import Probe, Python
 from .ssh import Completed, Remote
@@ -26,6 +26,7 @@ from .wheelhouse import Target, fill
 #: What a runtime takes on a device's disk while it is installed: measured, with a fifth on top.
 RUNTIME_BYTES = {"litert": 340 << 20, "both": 480 << 20}
 _BUSY, _PIP = 75, 77
+_WHEEL = re.compile(r"edge_ecg-[0-9][A-Za-z0-9.+!]*-py3-none-any\.whl")
 _STEPS = {
     "step venv": "making a virtual environment",
     "step packages": "installing packages; this takes minutes on a Pi",
@@ -51,30 +52,34 @@ class Runtime:
         return RUNTIME_BYTES["both" if any("onnxruntime" in one for one in self.requirements) else "litert"]
 
 
-def make_runtime(found: Probe, folder: Path, engine: str = "litert", wheel: str | None = None) -> Runtime:
-    """Say what a device needs; the wheel of edge-ecg is written into ``folder`` unless one is given.
+def own_wheel(folder: Path, given: str | None = None) -> Path:
+    """Write the wheel of the running edge-ecg into a folder, unless one is given; returns its path.
 
     Raises
     ------
-    RemoteError
-        When no Python of the device will do.
-    BundleError
-        When the wheel that is given is none.
+    UsageError
+        When what is given is no wheel of edge-ecg.
 
     """
-    python = found.python()
-    path = folder / wheel_name() if wheel is None else Path(wheel)
-    if wheel is None:
+    if given is None:
+        path = folder / wheel_name()
         path.write_bytes(build_wheel())
-    elif not path.is_file() or not path.name.startswith("edge_ecg-") or path.suffix != ".whl":
-        raise BundleError(
-            f"{wheel} is no wheel of edge-ecg.", remedy="Its name is edge_ecg-VERSION-py3-none-any.whl."
+        return path
+    path = Path(given)
+    if not path.is_file() or _WHEEL.fullmatch(path.name) is None:
+        raise UsageError(
+            f"{given} is no wheel of edge-ecg.", remedy="Its name must be edge_ecg-VERSION-py3-none-any.whl."
         )
+    return path
+
+
+def make_runtime(python: Python, machine: str, wheel: Path, engine: str = "litert") -> Runtime:
+    """Return what a Python on a machine needs to run a wheel of edge-ecg with these engines."""
     requirements = tuple(pins(engine))
-    version = __version__ if wheel is None else path.name.split("-")[1]
-    content = "\n".join([sha256_of(path), python.tag, found.machine, *requirements])
+    version = wheel.name.split("-")[1].replace("!", "_")
+    content = "\n".join([sha256_of(wheel), python.tag, machine, *requirements])
     digest = hashlib.sha256(content.encode()).hexdigest()
-    return Runtime(f"{version}-{python.tag}-{digest[:12]}", path, requirements, python)
+    return Runtime(f"{version}-{python.tag}-{digest[:12]}", wheel, requirements, python)
 
 
 def install_runtime(
@@ -132,9 +137,7 @@ def install_runtime(
             progress("wheels", done, total)
 
         upload(remote, path, there, advance, mode="644")
-    tell(
-        "installing " + ("from what was sent" if wheelhouse else "from PyPI") + ", this takes minutes on a Pi"
-    )
+    tell("installing from " + ("PyPI" if wheelhouse is None else "what was sent"))
     script = _script(
         [f"{path}" for path in runtime.requirements],
         root=found.root,

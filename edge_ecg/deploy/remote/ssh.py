@@ -111,6 +111,11 @@ class Remote:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def cut(self) -> None:
+        """End the connection at once, from any thread; whoever uses it gets a RemoteError."""
+        if self._master is not None:
+            self._master.kill()
+
     def run(
         self, command: Sequence[str] | str, *, stdin: bytes | None = None, timeout_s: float | None = None
     ) -> Completed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from .probe import Python
 
 # Of a manylinux platform pip takes only what is named to it: every one that the device accepts is named.
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36, 38, 39, 41)
+# Of many devices at once, the first fills it for all.
+_FILLING = threading.Lock()
 _LEGACY = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 
@@ -112,6 +115,11 @@ def fill(folder: Path, requirements: Sequence[str], target: Target) -> list[Path
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be a wheelhouse.", why=f"{error.strerror}.") from error
+    with _FILLING:
+        return _fill(folder, requirements, target)
+
+
+def _fill(folder: Path, requirements: Sequence[str], target: Target) -> list[Path]:
     found, missing = pick(folder, requirements, target)
     if not missing:
         return found

@@ -129,6 +129,20 @@ def test_the_other_name_of_the_own_folder_betrays_qemu(tmp_path: Path, program: 
     assert emulated(host) == (f"this program is run by {program}" if by else None)
 
 
+@pytest.mark.parametrize(("running", "by"), [(62, True), (183, False)])
+def test_the_program_that_really_runs_is_for_another_processor(
+    tmp_path: Path, running: int, *, by: bool
+) -> None:
+    """As under proot, whose own name does not tell."""
+    host = machine(tmp_path, "aarch64", {**PI_TREE, "proc/cpuinfo": PI4_CPU})
+    for name, code in (("self", 183), ("thread-self", running)):
+        (tmp_path / "proc" / name).mkdir()
+        (tmp_path / "proc" / name / "exe").write_bytes(
+            b"\x7fELF" + bytes(14) + code.to_bytes(2, "little") + b"..."
+        )
+    assert (emulated(host) is not None) is by
+
+
 @pytest.mark.skipif(shutil.which("qemu-x86_64-static") is None, reason="qemu-user-static is not installed")
 @pytest.mark.skipif(sys.platform != "linux", reason="QEMU's user mode is Linux's")
 def test_a_program_really_run_by_qemu_is_seen_even_on_a_kernel_of_its_own_kind() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,8 +177,50 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.ecgb"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="no model bundle"):
+            read_bundle(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_stream_without_end_is_not_read_to_its_end() -> None:
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def read(self, size: int = -1) -> bytes:
+            assert 0 < size <= 2**20
+            self.given += size
+            return b"P" * size
+
+    endless = Endless()
     with pytest.raises(BundleError, match="no model bundle"):
+        read_bundle(endless)
+    assert endless.given <= MAX_BYTES + 2**20
+
+
+def test_a_small_file_takes_little_memory(small: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "small.ecgb"
+    path.write_bytes(small)
+    read_bundle(path)
+    tracemalloc.start()
+    try:
         read_bundle(path)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bundle_from_a_pipe(small: bytes) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, small)
+    os.close(writing)
+    try:
+        assert read_bundle(f"/dev/fd/{reading}").manifest.name == "untrained"
+    finally:
+        os.close(reading)
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "a folder"])

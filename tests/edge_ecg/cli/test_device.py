@@ -138,7 +138,7 @@ def test_sentences_for_people(home: Home, capsys: pytest.CaptureFixture[str]) ->
         assert main(["device", *words.split()]) == code
         return capsys.readouterr().out
 
-    assert said("switch 1 --watch-s 9") == f"{first} counts, on trial for 9 s; before: None.\n"
+    assert said("switch 1 --watch-s 9") == f"{first} counts, on trial for 9 s; before: none.\n"
     assert f"{first} is on trial for 9 s" in said("watch --timeout 0", 6)
     assert said("confirm") == f"{first} is confirmed.\n"
     assert said(f"confirm {second}") == "Another release is the current one; nothing was changed.\n"

@@ -75,8 +75,13 @@ def tried(do: Callable[[], object]) -> DataError | None:
 Fill = Callable[[Path, int], None]
 
 
+_QUICK = ("create", "switch, on trial", "confirm", "revert a trial", "prune")
+
+
 @pytest.mark.parametrize("fill", [fill_bytes, fill_names])
-@pytest.mark.parametrize("name", list(CHANGES))
+@pytest.mark.parametrize(
+    "name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES]
+)
 def test_every_change_on_a_disk_that_is_full_at_every_level(
     name: str, fill: Fill, disk: Path, memory: Path
 ) -> None:

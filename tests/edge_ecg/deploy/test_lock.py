@@ -102,8 +102,9 @@ def test_children_do_not_inherit_it(tmp_path: Path) -> None:
     with HomeLock(Home(tmp_path)).to("start a child"):
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
     try:
-        with HomeLock(Home(tmp_path), wait_s=0.0).to("go on"):
-            pass
+        # The system closes the child's copy a moment after it lets us go on.
+        with HomeLock(Home(tmp_path), wait_s=10.0).to("go on"):
+            assert child.poll() is None
     finally:
         child.communicate(b"\n")
 

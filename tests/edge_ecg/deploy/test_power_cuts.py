@@ -45,7 +45,12 @@ def sample(found: list[Loss]) -> list[Loss]:
     return found if len(found) <= _MOST else random.Random(0).sample(found, _MOST)
 
 
-@pytest.mark.parametrize("name", list(CHANGES))
+_QUICK = ("create", "switch, on trial", "switch during a trial", "confirm", "revert a trial")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CHANGES]
+)
 def test_every_disk_that_a_power_cut_could_leave(name: str, memory: Path) -> None:
     assert cut_everywhere(memory, name, CHANGES[name]) > 15
 

@@ -429,6 +429,25 @@ def test_an_older_version_does_not_lower_the_highest(put: Put, releases: Release
     assert read_highest(home.highest)["tiny"].version == "0.5.0"
 
 
+def test_one_that_had_to_go_but_could_not_and_mended_itself(put: Put, releases: Releases, home: Home) -> None:
+    only = put(1)
+    releases.switch(only, 45.0)
+    home.bad.write_text(json.dumps({"releases": {only.name: {"reason": "it failed", "at": "then"}}}))
+    assert name(releases.confirm(only.name)) == only.name
+    assert releases.bad() == {}
+
+
+def test_a_link_that_leads_nowhere_is_switched_from(put: Put, releases: Releases) -> None:
+    first, second, third = put(1), put(2), put(3)
+    releases.switch(first)
+    releases.switch(second)
+    shutil.rmtree(second.path)
+    trial = releases.switch(third, 45.0)
+    assert trial is not None
+    assert trial.previous == first.name
+    assert name(releases.previous()) == first.name
+
+
 def test_no_current_release_to_confirm(releases: Releases) -> None:
     with pytest.raises(DataError, match="no current release"):
         releases.confirm()
