@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..deploy.health import remove_service, write_service
@@ -79,6 +80,9 @@ class Installer:
                 lambda: write_new(self.home.config, _first_config(port)),
                 own=True,
             )
+        for folder in _folders(config):
+            if not folder.is_dir():
+                self._step(f"make {folder}, as {self.account.name}", partial(_make, folder), own=True)
         self._step(
             f"write {self.home.start_script}, as {self.account.name}",
             lambda: install_start_script(self.home),
@@ -184,6 +188,23 @@ class Installer:
 
 def _first_config(port: str | None) -> str:
     return commented_file({} if port is None else {"source.port": port})
+
+
+def _folders(config: ServiceConfig) -> list[Path]:
+    """What the service writes to: the unit can only open to it what is there when it starts."""
+    found = [] if config.record.directory is None else [Path(config.record.directory)]
+    return found if config.output.file is None else [*found, Path(config.output.file).parent]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The folder {folder} cannot be made.",
+            why=f"{error.strerror or error}.",
+            remedy="Make it, give it to the user of the service, and install again.",
+        ) from error
 
 
 def _trusted_keys(account: Account) -> tuple[Path, ...]:

@@ -128,6 +128,20 @@ def test_a_wrong_configuration_stops_before_the_first_step(
 
 
 @root
+def test_folders_that_are_written_to_are_made(installer: Installer, tmp_path: Path) -> None:
+    installer.home.root.mkdir()
+    text = f"[record]\ndirectory = '{tmp_path}/a/b'\n[output]\nfile = '{tmp_path}/c/d.jsonl'\n"
+    installer.home.config.write_text(text)
+    installer.install()
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "c").is_dir()
+    (tmp_path / "file").write_text("")
+    installer.home.config.write_text(f"[record]\ndirectory = '{tmp_path}/file/b'\n")
+    with pytest.raises(UsageError, match="cannot be made"):
+        installer.install()
+
+
+@root
 def test_systemctl_that_fails_is_told_with_its_words(tmp_path: Path, account: Account) -> None:
     (tmp_path / "units").mkdir()
     one = Installer(Home(tmp_path / "home"), account, print, False, tmp_path / "units", Systemctl("enable"))
@@ -173,6 +187,8 @@ def test_whose_service_it_is() -> None:
     assert me.uid == os.getuid()
     assert find_account("root", {"SUDO_USER": "nobody"}).uid == 0
     assert find_account(None, {"SUDO_USER": "nobody"}).name == "nobody"
+    assert find_account(None, {"SUDO_USER": "nobody", "EDGE_ECG_HOME": "/"}).uid == 0
+    assert find_account(None, {"SUDO_USER": "nobody", "EDGE_ECG_HOME": "/nowhere"}).name == "nobody"
     assert home_of(me, {}).root == me.folder / ".local/share/edge-ecg"
     assert home_of(me, {"EDGE_ECG_HOME": "/srv/ecg"}).root == Path("/srv/ecg")
     with pytest.raises(UsageError, match="no user 'nobody-of-this-name'"):
