@@ -70,7 +70,10 @@ class Installer:
 
         """
         self._require_root("install")
-        systemctl(self.run, "--version")  # before anything is written: whether there is a systemd
+        if not self.dry_run:
+            systemctl(
+                self.run, "show", "--property=Version"
+            )  # is it there and process 1, before the first step
         config = self.config(port)
         unit = unit_text(config, self.site())
         self._groups(config)

@@ -34,8 +34,8 @@ class Systemctl:
     def __call__(self, words: Sequence[str]) -> Ran:
         program, *rest = words
         assert program == "systemctl"
-        if rest == ["--version"]:
-            return Ran(0, "systemd 252 (252.38-1~deb12u1)\n+PAM\n", "")
+        if self._failing == "boot":
+            return Ran(1, "", "System has not been booted with systemd as init system (PID 1). ...\n")
         if rest[0] == self._failing:
             return Ran(1, "", "Failed to do that.\n")
         if rest[0] != "show":
@@ -147,6 +147,14 @@ def test_systemctl_that_fails_is_told_with_its_words(tmp_path: Path, account: Ac
     one = Installer(Home(tmp_path / "home"), account, print, False, tmp_path / "units", Systemctl("enable"))
     with pytest.raises(UsageError, match=r"systemctl enable.*Failed to do that"):
         one.install("sim:")
+
+
+@root
+def test_without_systemd_nothing_is_begun(tmp_path: Path, account: Account) -> None:
+    one = Installer(Home(tmp_path / "home"), account, print, False, tmp_path / "units", Systemctl("boot"))
+    with pytest.raises(UsageError, match="not started by systemd"):
+        one.install("sim:")
+    assert list(tmp_path.iterdir()) == []
 
 
 @root
