@@ -97,6 +97,9 @@ def test_the_service_on_a_real_systemd(tmp_path: Path, service_bundles: tuple[li
     assert found["switched"].startswith("yes ")
     assert found["golden"] == "yes 1"
     assert found["hangs"] == "yes 1"
+    assert found["unsigned"].startswith("1 "), "the keys that the user trusts are within the service's reach"
+    assert int(found["unsigned"].split()[1]) >= 1
+    assert found["unsigned_again"] == "runs"
     assert int(found["stop_ms"]) < 3000
     assert found["result"] == "success"
     assert found["left"] == "config.toml current"

@@ -71,10 +71,18 @@ until_true 120 grep -q "$fourth" $home/state/fallbacks
 until_true 30 status_has '%'
 say hangs "$(runs "$second" && echo yes) $(grep -c 'started 3 times' $home/state/fallbacks)"
 
+keys=/home/ann/.config/edge-ecg/trusted_keys
+ann mkdir -p $keys
+ssh-keygen -q -t ed25519 -N '' -C box -f /mnt/key && install -m 644 -o ann -g ann /mnt/key.pub $keys/box.pub
+systemctl restart edge-ecg 2>/dev/null
+say unsigned "$? $(journalctl -u edge-ecg -p err -o cat | grep -c 'not signed')"
+rm $keys/box.pub
+until_true 30 status_has '%' && say unsigned_again runs
+
 began=$(date +%s%N)
 systemctl stop edge-ecg
 say stop_ms $((($(date +%s%N) - began) / 1000000))
 say result "$(state Result)"
 "$edge" service uninstall --user ann 2>/dev/null
 say uninstall $?
-say left "$(ls $home/config.toml $home/current /etc/systemd/system/edge-ecg.service $home/state/service.json 2>/dev/null | xargs -n1 basename | xargs)"
+say left "$(ls -d $home/config.toml $home/current /etc/systemd/system/edge-ecg.service $home/state/service.json 2>/dev/null | xargs -n1 basename | xargs)"
