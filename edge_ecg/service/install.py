@@ -71,9 +71,8 @@ class Installer:
         """
         self._require_root("install")
         if not self.dry_run:
-            systemctl(
-                self.run, "show", "--property=Version"
-            )  # is it there and process 1, before the first step
+            # Whether it is there, and process 1, before the first step.
+            systemctl(self.run, "show", "--property=Version")
         config = self.config(port)
         unit = unit_text(config, self.site())
         self._groups(config)
@@ -103,7 +102,9 @@ class Installer:
         if self.home.current.exists():
             self._systemctl("restart", UNIT_NAME)
         else:
-            self.say("there is no release yet, so nothing is started: edge-ecg flash puts one here")
+            # Not waited for: it is tried every few seconds, and so runs as soon as somebody flashes.
+            self._systemctl("start", "--no-block", UNIT_NAME)
+            self.say("there is no release yet; it runs as soon as there is one: edge-ecg flash HOST BUNDLE")
 
     def uninstall(self) -> None:
         """Stop and remove the service; the folder of edge-ecg, with releases and configuration, stays.

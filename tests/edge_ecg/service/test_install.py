@@ -74,22 +74,22 @@ def test_install_and_uninstall(installer: Installer, systemctl: Systemctl, said:
     assert f"ExecStart={home.start_script}" in unit
     assert "DeviceAllow=char-166 rw" in unit
     assert installer.unit_path.stat().st_mode & 0o777 == 0o644
-    assert systemctl.asked == ["daemon-reload", f"enable {UNIT_NAME}"]
+    assert systemctl.asked == ["daemon-reload", f"enable {UNIT_NAME}", f"start --no-block {UNIT_NAME}"]
     assert "no release yet" in said[-1]
     assert read_service(home) is not None
     assert has_service(home)
     home.current.symlink_to("releases/0001-x")
     home.root.joinpath("releases/0001-x").mkdir()
     installer.install()
-    assert systemctl.asked[2:] == ["daemon-reload", f"enable {UNIT_NAME}", f"restart {UNIT_NAME}"]
+    assert systemctl.asked[3:] == ["daemon-reload", f"enable {UNIT_NAME}", f"restart {UNIT_NAME}"]
     installer.uninstall()
-    assert systemctl.asked[5:] == [f"disable --now {UNIT_NAME}", "daemon-reload"]
+    assert systemctl.asked[6:] == [f"disable --now {UNIT_NAME}", "daemon-reload"]
     assert not installer.unit_path.exists()
     assert not has_service(home)
     assert home.config.exists()
     assert home.start_script.exists()
     installer.uninstall()  # once more is no harm
-    assert len(systemctl.asked) == 7
+    assert len(systemctl.asked) == 8
 
 
 def test_a_dry_run_says_every_step_and_does_nothing(
