@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -286,8 +287,9 @@ def test_names(releases: Releases, put: Put) -> None:
 
 @pytest.mark.parametrize("label", ["a/b", "..", "", " ", "ä", "x" * 300, "a b", "-x", "\n", "stress"])
 def test_any_name_of_a_model_makes_a_name_of_a_folder(label: str, tmp_path: Path) -> None:
-    path = tiny_bundle(tmp_path / "x.ecgb", "1.0.0", label or "?")
-    found = release_name(7, read_bundle(path))
+    # Readers refuse most of these by now; a folder's name must not depend on it.
+    bundle = read_bundle(tiny_bundle(tmp_path / "x.ecgb", "1.0.0"))
+    found = release_name(7, replace(bundle, manifest=replace(bundle.manifest, name=label)))
     assert is_release_name(found)
     assert "/" not in found
     assert len(found) < 80
