@@ -26,10 +26,10 @@ from .config import load_config
 from .log import Log, in_journal
 from .loop import Loop, Setting
 from .notify import Notifier
-from .reader import World
 from .schema import ServiceConfig
 from .standing import Standing
 from .starting import Engine, bundle_of, load_engine
+from .world import World
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # The watchdog must be fed meanwhile: whoever holds the lock for longer is waited for in the next round.
