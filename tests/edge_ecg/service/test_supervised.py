@@ -141,6 +141,23 @@ def test_a_configuration_that_only_the_new_release_refuses_is_its_failure(
     assert device.current() == old
 
 
+def test_a_start_that_fails_says_why_where_others_look(device: Device, supervise: Supervise) -> None:
+    """Not on trial, so it stays; once the configuration is mended, the next start succeeds."""
+    device.configure(SIM.replace("journal", "jurnal"))
+    name = device.start_with_a_good_one()
+    supervisor = supervise()
+    supervisor.wait(lambda: supervisor.starts and supervisor.starts[0].code == 2)
+    health = read_health(device.home)
+    assert health is not None
+    assert (health.release, health.ready) == (name, False)
+    assert health.error is not None
+    assert "Did you mean `journal`?" in health.error
+    device.configure(SIM)
+    supervisor.wait(lambda: supervisor.last.ready)
+    assert device.current() == name
+    assert device.releases.bad() == {}
+
+
 # -- signals -------------------------------------------------------------------------------------------
 
 
