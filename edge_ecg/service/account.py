@@ -30,7 +30,9 @@ class Account:
 
 
 def find_account(name: str | None, environment: Mapping[str, str] = os.environ) -> Account:
-    """Return the user of this name; left out: who called ``sudo``, else who runs this.
+    """Return the user of this name.
+
+    Left out: who owns the folder that ``EDGE_ECG_HOME`` names, else who called ``sudo``, else who runs this.
 
     Raises
     ------
@@ -38,12 +40,13 @@ def find_account(name: str | None, environment: Mapping[str, str] = os.environ) 
         When there is no such user.
 
     """
-    wanted = name or environment.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    wanted = name or _owner(environment.get(ENV_HOME)) or environment.get("SUDO_USER")
     try:
-        entry = pwd.getpwnam(wanted)
+        entry = pwd.getpwuid(os.getuid()) if wanted is None else pwd.getpwnam(wanted)
     except KeyError:
         raise UsageError(
-            f"There is no user {wanted!r} on this machine.", remedy="Give --user the name of one who is."
+            f"There is no user {wanted or os.getuid()!r} on this machine.",
+            remedy="Give --user the name of one who is.",
         ) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, _group_name(entry.pw_gid), Path(entry.pw_dir))
 
@@ -75,6 +78,13 @@ def acting_as(account: Account) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(gid)
         os.setgroups(groups)
+
+
+def _owner(folder: str | None) -> str | None:
+    try:
+        return pwd.getpwuid(os.stat(folder).st_uid).pw_name if folder else None
+    except (OSError, KeyError):
+        return None
 
 
 def _group_name(gid: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..deploy.health import remove_service, write_service
@@ -69,7 +70,9 @@ class Installer:
 
         """
         self._require_root("install")
-        systemctl(self.run, "--version")  # before anything is written: whether there is a systemd
+        if not self.dry_run:
+            # Whether it is there, and process 1, before the first step.
+            systemctl(self.run, "show", "--property=Version")
         config = self.config(port)
         unit = unit_text(config, self.site())
         self._groups(config)
@@ -79,6 +82,9 @@ class Installer:
                 lambda: write_new(self.home.config, _first_config(port)),
                 own=True,
             )
+        for folder in _folders(config):
+            if not folder.is_dir():
+                self._step(f"make {folder}, as {self.account.name}", partial(_make, folder), own=True)
         self._step(
             f"write {self.home.start_script}, as {self.account.name}",
             lambda: install_start_script(self.home),
@@ -96,7 +102,9 @@ class Installer:
         if self.home.current.exists():
             self._systemctl("restart", UNIT_NAME)
         else:
-            self.say("there is no release yet, so nothing is started: edge-ecg flash puts one here")
+            # Not waited for: it is tried every few seconds, and so runs as soon as somebody flashes.
+            self._systemctl("start", "--no-block", UNIT_NAME)
+            self.say("there is no release yet; it runs as soon as there is one: edge-ecg flash HOST BUNDLE")
 
     def uninstall(self) -> None:
         """Stop and remove the service; the folder of edge-ecg, with releases and configuration, stays.
@@ -184,6 +192,23 @@ class Installer:
 
 def _first_config(port: str | None) -> str:
     return commented_file({} if port is None else {"source.port": port})
+
+
+def _folders(config: ServiceConfig) -> list[Path]:
+    """What the service writes to: the unit can only open to it what is there when it starts."""
+    found = [] if config.record.directory is None else [Path(config.record.directory)]
+    return found if config.output.file is None else [*found, Path(config.output.file).parent]
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The folder {folder} cannot be made.",
+            why=f"{error.strerror or error}.",
+            remedy="Make it, give it to the user of the service, and install again.",
+        ) from error
 
 
 def _trusted_keys(account: Account) -> tuple[Path, ...]:

@@ -14,13 +14,14 @@ from ..errors import EXIT_BUG, EXIT_DONE, EdgeEcgError, UsageError
 from .log import Log
 from .notify import Notifier
 from .pulse import Pulse, Reading, Stage
-from .reader import REOPEN_S, Reader, World
+from .reader import REOPEN_S, Reader
 from .render import value_of
 from .report import health_of, status_sentence
 from .schema import ServiceConfig, keys
 from .standing import Standing
 from .starting import Engine
 from .trial import Watch
+from .world import World
 
 TICK_S = 0.5
 REPORT_S = 2.0

@@ -14,9 +14,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TextIO
 
+from ..deploy.health import Health, write_health
 from ..deploy.layout import ENV_RELEASE, Home
 from ..deploy.lock import HomeLock
 from ..deploy.releases import Releases
@@ -26,10 +28,10 @@ from .config import load_config
 from .log import Log, in_journal
 from .loop import Loop, Setting
 from .notify import Notifier
-from .reader import World
 from .schema import ServiceConfig
 from .standing import Standing
 from .starting import Engine, bundle_of, load_engine
+from .world import World
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # The watchdog must be fed meanwhile: whoever holds the lock for longer is waited for in the next round.
@@ -69,7 +71,7 @@ def run_service(
         log.level = config.service.log_level
         engine = _load(home, standing.release, config, notifier, log)
     except Exception as error:  # whatever it is: a release on trial that cannot start is no release
-        return _failed_to_start(error, config, standing, notifier, log)
+        return _failed_to_start(error, home, config, standing, notifier, log)
 
     def read_again() -> Setting:
         config = read_config(home, json_records)
@@ -110,6 +112,7 @@ def _current_name(releases: Releases) -> str:
 
 def _failed_to_start(
     error: Exception,
+    home: Home,
     config: ServiceConfig | None,
     standing: Standing,
     notifier: Notifier,
@@ -122,6 +125,8 @@ def _failed_to_start(
         log.error(traceback.format_exc())
         code, reason = EXIT_BUG, f"{type(error).__name__}: {error}"
     notifier.status(reason)
+    with suppress(OSError):  # for whoever looks on: `edge-ecg status`, and `flash`
+        write_health(home, Health(standing.release, os.getpid(), utc_now().timestamp(), error=reason))
     # A configuration that it cannot read, an engine that is not installed: after three starts the script of
     # the service goes back by itself, and a person who mends it meanwhile loses nothing.
     own = config is not None and config.model.bundle is None

@@ -10,69 +10,28 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
-from ..discovery import find_serial_ports
 from ..errors import DataError, DeviceError, EdgeEcgError, UsageError
 from ..model import Model
 from ..profile import Profile
 from ..records import DecisionRecord, EventRecord, Record
 from ..samples import SampleBlock
 from ..session import Session
-from ..sources import Source, open_source, parse_address
+from ..sources import Source, parse_address
 from ..sources.reconnect import BackOff
 from .log import Log
 from .outputs import JournalSink, RecordFile, answer_in_words
 from .pulse import Pulse
 from .recordings import Recordings
 from .schema import ServiceConfig
+from .world import World
 
 REOPEN_S = 300.0
 """A device that was lost for so long may be another one when it comes: that is a new session."""
 
 _MB = 1_000_000
 _ENDLESS_SCHEMES = frozenset({"serial", "socket", "rfc2217", "bt", "ble", "lsl"})
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the reader uses of the machine; the defaults of a test may be others.
-
-    Attributes
-    ----------
-    clock, wall_clock:
-        Monotonic seconds, and now.
-    stdout:
-        Where records go when the log is to hold them.
-    open_source:
-        Opens an address.
-    only_port:
-        Returns the address of the one device that is plugged in; DeviceError when there is none, or several.
-
-    """
-
-    clock: Callable[[], float]
-    wall_clock: Callable[[], datetime]
-    stdout: TextIO
-    open_source: Callable[..., Source] = open_source
-    only_port: Callable[[], str] = field(default=lambda: only_port())
-
-
-def only_port() -> str:
-    """Return the address of the one device that is plugged in; DeviceError when there is none, or several."""
-    ports = [port for port in find_serial_ports() if port.streams]
-    if len(ports) == 1:
-        return ports[0].address
-    if not ports:
-        raise DeviceError("No device is plugged in.", remedy="Plug one in, or name one as source.port.")
-    raise DeviceError(
-        f"There are {len(ports)} devices to choose from.",
-        why=f"{', '.join(port.address for port in ports)}.",
-        remedy="Name one of them as source.port in the configuration.",
-    )
 
 
 class Reader:

@@ -64,7 +64,8 @@ def load_engine(bundle: Path | None, section: ModelSection, step: Callable[[str]
     if not agreement.passed:
         raise GateError(
             f"{model.name_at_sha} does not compute the right thing in {model.engine} here.",
-            why=f"Of its {agreement.windows} golden windows the lowest cosine is {agreement.min_cosine:.5f}; "
+            why=f"Of its {agreement.windows} golden windows the lowest cosine is {agreement.min_cosine:.5f}, "
+            f"at least {agreement.least_cosine} is asked; "
             f"decisions {'equal' if agreement.decisions_equal else 'differ'}.",
             remedy="Look with `edge-ecg bench`; another engine can be chosen as model.engine.",
         )

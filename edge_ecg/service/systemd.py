@@ -12,6 +12,8 @@ from .unit import UNIT_NAME
 # Stopping a service takes until its device has been stopped; starting one until its model is loaded.
 _PATIENCE_S = 180.0
 
+_ELSE = "Let another supervisor run the start script (docs/service.md), or use `edge-ecg run`."
+
 _ASKED = (
     "LoadState",
     "ActiveState",
@@ -53,7 +55,7 @@ def run_command(words: Sequence[str]) -> Ran:
         raise UsageError(
             f"There is no {words[0]} on this machine.",
             why="The service is one of systemd's.",
-            remedy="Let another supervisor run the start script (docs/service.md), or use `edge-ecg run`.",
+            remedy=_ELSE,
         ) from None
     except subprocess.TimeoutExpired:
         raise UsageError(
@@ -66,6 +68,12 @@ def run_command(words: Sequence[str]) -> Ran:
 def systemctl(run: Run, *words: str) -> str:
     """Run ``systemctl`` and return what it printed; UsageError when it refuses."""
     done = run(("systemctl", *words))
+    if "not been booted with systemd" in done.stderr:
+        raise UsageError(
+            "This machine was not started by systemd.",
+            why="The service is one of systemd's.",
+            remedy=_ELSE,
+        )
     if done.code:
         raise UsageError(
             f"`systemctl {' '.join(words)}` failed.",

@@ -34,8 +34,8 @@ class Systemctl:
     def __call__(self, words: Sequence[str]) -> Ran:
         program, *rest = words
         assert program == "systemctl"
-        if rest == ["--version"]:
-            return Ran(0, "systemd 252 (252.38-1~deb12u1)\n+PAM\n", "")
+        if self._failing == "boot":
+            return Ran(1, "", "System has not been booted with systemd as init system (PID 1). ...\n")
         if rest[0] == self._failing:
             return Ran(1, "", "Failed to do that.\n")
         if rest[0] != "show":
@@ -74,22 +74,22 @@ def test_install_and_uninstall(installer: Installer, systemctl: Systemctl, said:
     assert f"ExecStart={home.start_script}" in unit
     assert "DeviceAllow=char-166 rw" in unit
     assert installer.unit_path.stat().st_mode & 0o777 == 0o644
-    assert systemctl.asked == ["daemon-reload", f"enable {UNIT_NAME}"]
+    assert systemctl.asked == ["daemon-reload", f"enable {UNIT_NAME}", f"start --no-block {UNIT_NAME}"]
     assert "no release yet" in said[-1]
     assert read_service(home) is not None
     assert has_service(home)
     home.current.symlink_to("releases/0001-x")
     home.root.joinpath("releases/0001-x").mkdir()
     installer.install()
-    assert systemctl.asked[2:] == ["daemon-reload", f"enable {UNIT_NAME}", f"restart {UNIT_NAME}"]
+    assert systemctl.asked[3:] == ["daemon-reload", f"enable {UNIT_NAME}", f"restart {UNIT_NAME}"]
     installer.uninstall()
-    assert systemctl.asked[5:] == [f"disable --now {UNIT_NAME}", "daemon-reload"]
+    assert systemctl.asked[6:] == [f"disable --now {UNIT_NAME}", "daemon-reload"]
     assert not installer.unit_path.exists()
     assert not has_service(home)
     assert home.config.exists()
     assert home.start_script.exists()
     installer.uninstall()  # once more is no harm
-    assert len(systemctl.asked) == 7
+    assert len(systemctl.asked) == 8
 
 
 def test_a_dry_run_says_every_step_and_does_nothing(
@@ -128,11 +128,33 @@ def test_a_wrong_configuration_stops_before_the_first_step(
 
 
 @root
+def test_folders_that_are_written_to_are_made(installer: Installer, tmp_path: Path) -> None:
+    installer.home.root.mkdir()
+    text = f"[record]\ndirectory = '{tmp_path}/a/b'\n[output]\nfile = '{tmp_path}/c/d.jsonl'\n"
+    installer.home.config.write_text(text)
+    installer.install()
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "c").is_dir()
+    (tmp_path / "file").write_text("")
+    installer.home.config.write_text(f"[record]\ndirectory = '{tmp_path}/file/b'\n")
+    with pytest.raises(UsageError, match="cannot be made"):
+        installer.install()
+
+
+@root
 def test_systemctl_that_fails_is_told_with_its_words(tmp_path: Path, account: Account) -> None:
     (tmp_path / "units").mkdir()
     one = Installer(Home(tmp_path / "home"), account, print, False, tmp_path / "units", Systemctl("enable"))
     with pytest.raises(UsageError, match=r"systemctl enable.*Failed to do that"):
         one.install("sim:")
+
+
+@root
+def test_without_systemd_nothing_is_begun(tmp_path: Path, account: Account) -> None:
+    one = Installer(Home(tmp_path / "home"), account, print, False, tmp_path / "units", Systemctl("boot"))
+    with pytest.raises(UsageError, match="not started by systemd"):
+        one.install("sim:")
+    assert list(tmp_path.iterdir()) == []
 
 
 @root
@@ -173,6 +195,8 @@ def test_whose_service_it_is() -> None:
     assert me.uid == os.getuid()
     assert find_account("root", {"SUDO_USER": "nobody"}).uid == 0
     assert find_account(None, {"SUDO_USER": "nobody"}).name == "nobody"
+    assert find_account(None, {"SUDO_USER": "nobody", "EDGE_ECG_HOME": "/"}).uid == 0
+    assert find_account(None, {"SUDO_USER": "nobody", "EDGE_ECG_HOME": "/nowhere"}).name == "nobody"
     assert home_of(me, {}).root == me.folder / ".local/share/edge-ecg"
     assert home_of(me, {"EDGE_ECG_HOME": "/srv/ecg"}).root == Path("/srv/ecg")
     with pytest.raises(UsageError, match="no user 'nobody-of-this-name'"):

@@ -24,10 +24,11 @@ from edge_ecg.service.log import Log
 from edge_ecg.service.loop import Loop, Setting
 from edge_ecg.service.notify import Notifier
 from edge_ecg.service.pulse import FLOW_S
-from edge_ecg.service.reader import REOPEN_S, World
+from edge_ecg.service.reader import REOPEN_S
 from edge_ecg.service.schema import ServiceConfig
 from edge_ecg.service.standing import Standing
 from edge_ecg.service.starting import Engine
+from edge_ecg.service.world import World
 
 BEGIN = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 FS_HZ = 256.0

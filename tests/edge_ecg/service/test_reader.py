@@ -18,10 +18,12 @@ from edge_ecg.errors import DataError, DeviceError, UsageError
 from edge_ecg.model import Model
 from edge_ecg.samples import SourceEvent, SourceInfo
 from edge_ecg.service import reader as reader_module
+from edge_ecg.service import world as world_module
 from edge_ecg.service.log import Log
 from edge_ecg.service.pulse import Pulse, Reading, Stage
-from edge_ecg.service.reader import Reader, World, only_port
+from edge_ecg.service.reader import Reader
 from edge_ecg.service.schema import ServiceConfig
+from edge_ecg.service.world import World, only_port
 
 FS_HZ = 256.0
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -220,10 +222,10 @@ def port(name: str, *, streams: bool = True) -> FoundPort:
 def test_without_a_port_there_must_be_one_device(
     ports: list[FoundPort], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader_module, "find_serial_ports", lambda: ports)
+    monkeypatch.setattr(world_module, "find_serial_ports", lambda: ports)
     with pytest.raises(DeviceError, match=words):
         only_port()
     monkeypatch.setattr(
-        reader_module, "find_serial_ports", lambda: [port("/dev/a"), port("/dev/b", streams=False)]
+        world_module, "find_serial_ports", lambda: [port("/dev/a"), port("/dev/b", streams=False)]
     )
     assert only_port() == "/dev/a"

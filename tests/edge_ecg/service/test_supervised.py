@@ -141,6 +141,23 @@ def test_a_configuration_that_only_the_new_release_refuses_is_its_failure(
     assert device.current() == old
 
 
+def test_a_start_that_fails_says_why_where_others_look(device: Device, supervise: Supervise) -> None:
+    """Not on trial, so it stays; once the configuration is mended, the next start succeeds."""
+    device.configure(SIM.replace("journal", "jurnal"))
+    name = device.start_with_a_good_one()
+    supervisor = supervise()
+    supervisor.wait(lambda: supervisor.starts and supervisor.starts[0].code == 2)
+    health = read_health(device.home)
+    assert health is not None
+    assert (health.release, health.ready) == (name, False)
+    assert health.error is not None
+    assert "Did you mean `journal`?" in health.error
+    device.configure(SIM)
+    supervisor.wait(lambda: supervisor.last.ready)
+    assert device.current() == name
+    assert device.releases.bad() == {}
+
+
 # -- signals -------------------------------------------------------------------------------------------
 
 
@@ -159,7 +176,7 @@ def test_told_to_end_it_ends_well_and_soon_with_the_recording_whole(
     took_s = time.monotonic() - began_s
     assert (first.code, first.stopping) == (0, True)
     assert took_s < 3.0
-    (recording,) = [path for path in folder.iterdir() if path.stat().st_mtime < time.time()][:1]
+    recording = min(folder.glob("*.csv"))  # the next process has one of its own
     assert recording.stat().st_mode & 0o777 == decisions.stat().st_mode & 0o777 == 0o600
     rows = [json.loads(line) for line in decisions.read_text().splitlines()]
     ends = [row for row in rows if row["type"] == "end"]

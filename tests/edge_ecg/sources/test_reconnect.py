@@ -54,6 +54,30 @@ def test_back_off_doubles_to_half_a_minute_and_stays_there() -> None:
     assert back_off.delay_s == LONGEST_DELAY_S
 
 
+def test_turns_rise_while_it_reads_and_while_it_looks() -> None:
+    """Once in a wait and a try, at least: a long search can be told from one that hangs."""
+    link = shimmer_link(away=[(10.0, 400.0)])
+    seen: list[tuple[float, int]] = []
+
+    def wait(seconds: float) -> None:
+        seen.append((link.now_s, source.turns))
+        link.pass_time(seconds)
+
+    source = SessionSource(
+        ADDRESS, link.transport(), link.make_session(), clock=link.clock, connect=link.connect, wait=wait
+    )
+    with source:
+        for item in source:
+            seen.append((link.now_s, source.turns))
+            if isinstance(item, SampleBlock) and item.end_s > 410:
+                break
+    turns = [count for _, count in seen]
+    assert turns == sorted(turns)
+    moved = [at_s for index, (at_s, count) in enumerate(seen) if index == 0 or count > seen[index - 1][1]]
+    assert max(np.diff(moved)) < LONGEST_DELAY_S + 2 * SILENCE_S
+    assert moved[-1] > 400
+
+
 @pytest.mark.parametrize("away_s", [0.4, 5.0, 47.0, 600.0])
 @pytest.mark.parametrize("counter", [0, 2**24 - 64 * 128])
 def test_an_unplugged_shimmer_comes_back_into_the_same_stream(away_s: float, counter: int) -> None:
