@@ -28,6 +28,8 @@ class Suite:
 SUITES = {
     suite.name: suite for suite in (Suite("bookworm", "3.11"), Suite("trixie", "3.13", merged_usr=True))
 }
+# The release alone, without its security archive: two archives can be out of step with one another.
+MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     "base-files", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "hostname", "libc-bin",
     "libstdc++6", "mawk", "openssh-sftp-server", "procps", "python3", "python3-venv", "rsync", "sed", "tar",
@@ -38,7 +40,7 @@ _PASSWD = f"root:x:0:0:root:/root:/bin/bash\n{USER}:x:{USER_ID}:{USER_ID}::/home
 _GROUP = f"root:x:0:\ndialout:x:20:{USER}\nvideo:x:44:{USER}\n{USER}:x:{USER_ID}:\n"
 
 
-def rootfs(suite: Suite, architecture: str = "arm64") -> Path:
+def rootfs(suite: Suite) -> Path:
     """Return the folder of that system, unpacked once and then cached. Not to be written to.
 
     Raises
@@ -47,24 +49,22 @@ def rootfs(suite: Suite, architecture: str = "arm64") -> Path:
         When this host cannot make one.
 
     """
-    need_binfmt({"arm64": "aarch64", "armhf": "arm"}[architecture])
-    recipe = [VERSION, suite.name, architecture, PACKAGES]
-    return cached(
-        f"rootfs-{suite.name}-{architecture}", recipe, lambda folder: _unpack(folder, suite, architecture)
-    )
+    need_binfmt()
+    recipe = [VERSION, suite.name, PACKAGES]
+    return cached(f"rootfs-{suite.name}", recipe, lambda folder: _unpack(folder, suite))
 
 
-def _unpack(folder: Path, suite: Suite, architecture: str) -> None:
+def _unpack(folder: Path, suite: Suite) -> None:
     if suite.merged_usr:
         # Packages of this release ship nothing below /bin and /lib; base-files' script would link them.
         for name in ("bin", "sbin", "lib"):
             (folder / "usr" / name).mkdir(parents=True)
             (folder / name).symlink_to(f"usr/{name}")
     run(
-        "nice", "mmdebstrap", f"--arch={architecture}", "--variant=extract", "--mode=root",
+        "nice", "mmdebstrap", "--arch=arm64", "--variant=extract", "--mode=root",
         "--skip=check/qemu,check/empty",
         f"--include={','.join(PACKAGES)}", "--dpkgopt=path-exclude=/usr/share/doc/*",
-        "--dpkgopt=path-exclude=/usr/share/man/*", suite.name, folder,
+        "--dpkgopt=path-exclude=/usr/share/man/*", suite.name, folder, MIRROR,
         timeout_s=600,
     )  # fmt: skip
     (folder / "usr/bin/awk").symlink_to("mawk")  # what its script would do

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .boards import Board
-from .host import run
+from .host import need_binfmt, run
 
 # Mounts of its own, gone with the process: an overlay that keeps the cached layers clean, the board's faces,
 # and only the devices that every program may expect.
@@ -28,7 +28,8 @@ mount --bind /dev/pts "$root/dev/pts"
 mount -t tmpfs tmpfs "$root/run"
 """
 _ARGUMENTS = "set -eu\nroot=$1 upper=$2 lower=$3 board=$4; shift 4\n"
-_RUN = ENTER + 'exec chroot "$root" "$@"\n'
+# Not by exec: the first process of a namespace would not die of its own SIGILL.
+_RUN = ENTER + 'ulimit -c 0\nchroot "$root" "$@"\nexit $?\n'
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -70,6 +71,7 @@ class Emulated:
         ``script`` finds in ``$root``, ``$upper``, ``$lower`` and ``$board`` what ``ENTER`` needs, and
         ``words`` as its arguments.
         """
+        need_binfmt()  # systemd, started in a container of this host, empties the kernel's table
         return [
             "nice", "unshare", "--mount", "--pid", "--fork", "--kill-child",
             "sh", "-c", _ARGUMENTS + script, "sh",

@@ -24,7 +24,8 @@ _SERVE = f"""
 mount -t tmpfs -o mode=755 tmpfs /mnt
 root=/mnt/root
 {ENTER}
-exec "$@"
+"$@"
+exit $?
 """
 
 
