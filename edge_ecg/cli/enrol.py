@@ -88,7 +88,8 @@ def _new_profile(args: argparse.Namespace) -> tuple[Path, str]:
     if args.person is None:
         path = args.profile or default_path(os.environ)
         owner = owner_of_profile(path)
-        return path, owner or people.draw()
+        # Either fails now, and not after two minutes at rest, when the index cannot be written.
+        return path, people.draw() if owner is None else people.introduce(owner).pseudonym
     person = introduce(people, args.person)
     kept = args.profile or profile_of(person.pseudonym)
     return kept or people.home / "profiles" / f"{person.pseudonym}.json", person.pseudonym

@@ -44,7 +44,8 @@ def recorded_person(args: argparse.Namespace, profile: Path | None = None) -> st
     """
     if args.person is not None:
         return introduce(people_here(), args.person).pseudonym
-    return None if profile is None else load_profile(profile).person
+    owner = None if profile is None else load_profile(profile).person
+    return None if owner is None else people_here().introduce(owner).pseudonym
 
 
 def introduce(people: People, who: str) -> Person:

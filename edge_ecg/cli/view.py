@@ -48,6 +48,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--gain", type=float, choices=GAINS_MM_MV, help="millimetres a millivolt; left out: what fits"
     )
     parser.add_argument("--decide", action="store_true", help="show decisions, too; --model includes this")
+    parser.add_argument(
+        "--web",
+        nargs="?",
+        type=int,
+        const=0,
+        metavar="PORT",
+        help="show it in a browser on this machine instead (127.0.0.1; without PORT: one that is free)",
+    )
     add_model(parser)
     add_record_option(parser)
     parser.epilog = f"Example: edge-ecg view rest.edf --svg rest.svg\n{DISCLAIMER}"
@@ -63,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--start is for a FILE.", remedy="edge-ecg view FILE --start SECONDS")
     if args.svg is not None and args.svg.exists():
         raise DataError(f"{args.svg} exists already.", remedy="Give --svg another name.")
+    if args.web is not None:
+        if args.svg is not None:
+            raise UsageError("--web and --svg are two ways to show it.", remedy="Leave one of them out.")
+        return _web(args)
     if args.svg is not None or args.json or not sys.stdout.isatty():
         return _still(args)
     return _leaf(args) if args.recording is not None else _live(args)
@@ -73,8 +85,10 @@ def _address(args: argparse.Namespace) -> str | Address:
         return choose_address(args)
     text = str(args.recording)
     address = parse_address(text) if text.startswith("file:") else Address("file", text, {}, f"file:{text}")
-    options = {"speed": "max", **({} if args.start is None else {"start": f"{args.start:g}"})}
-    return replace(address, options={**address.options, **options})
+    start = {} if args.start is None else {"start": f"{args.start:g}"}
+    # In a browser a recording passes by as it was live; else it is there at once.
+    speed = {} if args.web is not None else {"speed": "max"}
+    return replace(address, options={**address.options, **start, **speed})
 
 
 def _opened(
@@ -123,6 +137,30 @@ def _live(args: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             if not left:
                 return EXIT_INTERRUPTED
+    return EXIT_DONE
+
+
+def _web(args: argparse.Namespace) -> int:
+    """A strip in a browser, until the source ends or the person does."""
+    from ..strip.web import StripServer
+
+    with ExitStack() as stack:
+        session, watcher, source = _opened(args, stack, duration_s=args.duration, keep_s=_KEEP_S)
+        server = StripServer(watcher, _title(source), args.web)
+        stack.callback(server.close)
+        if args.json:
+            print(json.dumps({"type": "web", "url": server.address}), flush=True)
+        else:
+            print(f"Open {server.address}", flush=True)
+            there = f"ssh -L {server.port}:127.0.0.1:{server.port} THIS-MACHINE, then the same address"
+            print(f"From another machine: {there}. Ctrl-C ends.", file=sys.stderr)
+        try:
+            for record in session:
+                watcher.record(record)
+            watcher.record(session.end())
+            server.finish()
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
     return EXIT_DONE
 
 

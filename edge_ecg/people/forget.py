@@ -103,10 +103,7 @@ def _of_file(file: KnownFile, pseudonym: str, *, remove: bool) -> list[Removal]:
         return [first]
     if first.fate in (Fate.REMOVE, Fate.REMOVED):
         return [first, _one(marks, MARKS, pseudonym, remove=remove)]
-    return [
-        first,
-        Removal(marks, MARKS, Fate.KEPT, "its recording is not there to tell whose it is"),
-    ]
+    return [first, Removal(marks, MARKS, Fate.KEPT, "its recording is not there to tell whose it is")]
 
 
 def _others_beside(person: Person) -> list[KnownFile]:
@@ -170,9 +167,11 @@ def _check(name: str, folder: int, kind: str, pseudonym: str) -> int:
         if head.splitlines()[:1] != [",".join(HEADER)]:
             raise _NotOursError("it holds no marks of edge-ecg")
         return state.st_nlink
+    if kind == PROFILE and name.endswith(".part") and not state.st_size:
+        return state.st_nlink  # a write that was killed before its first byte
     owner = profile_owner(head) if kind == PROFILE else recording_owner(head)
     if owner is None:
-        raise _NotOursError("it does not say whose it is: another file stands there now")
+        raise _NotOursError("it does not say whose it is: older than pseudonyms, or another program's")
     if owner != pseudonym:
         raise _ReplacedError(f"a {kind} of {owner} stands there now")
     return state.st_nlink

@@ -84,7 +84,8 @@ class People:
 
     def draw(self) -> str:
         """Draw a pseudonym that nobody has; it is kept with the first file (:meth:`add_file`)."""
-        return new_pseudonym(self._read())
+        with self._changing() as people:
+            return new_pseudonym(people)
 
     def introduce(self, who: str) -> Person:
         """Return the person of a name or a pseudonym, a new one where nobody is called so.

@@ -179,3 +179,15 @@ def test_it_asks_on_a_terminal_and_only_there(
     assert done.returncode == 0
     assert str(recorded) in done.stderr
     assert recorded.exists() == bool(left)
+
+
+def test_an_index_that_cannot_be_written_is_noticed_before_the_rest_begins(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGE_ECG_HOME", str(tmp_path / "file" / "home"))
+    words = ("enrol", "--port", FAST, "--duration", 30, "--profile", tmp_path / "p.json")
+    code, out, err = call(*words)
+    assert (code, out) == (5, "")
+    assert "people.json cannot be written" in err
+    assert not (tmp_path / "p.json").exists()

@@ -80,10 +80,18 @@ def arrays(folder: Path, heart: np.ndarray) -> Path:
 
 
 WRITERS = (edf, wfdb, opensignals, table, arrays)
+QUICK = ((edf, True), (edf, False), (wfdb, True), (opensignals, False))
 
 
-@pytest.mark.parametrize("write", WRITERS)
-@pytest.mark.parametrize("as_json", [True, False])
+OUTPUTS = [
+    # The others read other files in the same ways.
+    pytest.param(write, as_json, marks=[] if (write, as_json) in QUICK else [pytest.mark.slow])
+    for write in WRITERS
+    for as_json in (True, False)
+]
+
+
+@pytest.mark.parametrize(("write", "as_json"), OUTPUTS)
 def test_a_planted_name_is_in_no_output(
     write: Callable[[Path, np.ndarray], Path],
     as_json: bool,

@@ -125,6 +125,7 @@ def test_a_live_strip_follows_stops_and_is_left_by_q(terminal: Start) -> None:
     assert "Traceback" not in view.text
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_it_as_it_leaves_run(terminal: Start) -> None:
     view = terminal("view", "--demo")
     view.until(lambda text: "▾" in text)
@@ -134,6 +135,7 @@ def test_ctrl_c_leaves_it_as_it_leaves_run(terminal: Start) -> None:
     assert termios.tcgetattr(view.terminal) == view.before
 
 
+@pytest.mark.slow
 def test_a_strip_takes_the_size_that_the_terminal_has_by_then(terminal: Start) -> None:
     view = terminal("view", "--demo", columns=60)
     view.until(lambda text: "▾" in text)
@@ -221,6 +223,7 @@ def test_what_makes_no_sense(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_decisions_are_shown_where_they_are_asked_for(recording: Path, terminal: Start) -> None:
     view = terminal("view", recording, "--decide")
     view.until(lambda text: "warming up" in text)

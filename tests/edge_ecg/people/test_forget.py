@@ -57,6 +57,8 @@ def test_all_of_one_person_goes_and_nothing_of_others(people: People, tmp_path: 
     # Half of a profile that a killed process was writing.
     mine.append(tmp_path / "a.json.part")
     mine[-1].write_text(mine[2].read_text()[:75])
+    mine.append(tmp_path / "a.prev.json.part")
+    mine[-1].touch()
     others = [recording(tmp_path / "b.csv", BEN), profile(tmp_path / "b.json", BEN), tmp_path / "note.txt"]
     others[-1].write_text("not ours")
     people.add_file(ANNA, mine[0], RECORDING)
