@@ -63,10 +63,10 @@ def random_faults(kind: str, rng: random.Random) -> tuple[PlannedFault, ...]:
     return tuple(planned)
 
 
-def blind(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault, ...]) -> bool:
-    """Whether there is a decision on a window with damage in it that it does not tell of."""
+def overlooked(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault, ...]) -> str:
+    """Return the damage in a window that was decided on and does not tell of it; nothing as a rule."""
     if record.decision is None:
-        return False
+        return ""
 
     def overlap_s(begin_s: float, end_s: float) -> float:
         return min(end_s, record.end_s) - max(begin_s, record.start_s)
@@ -74,16 +74,18 @@ def blind(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault,
     for begin_s, end_s in watched.holes_s:
         told = record.lost_samples and end_s - begin_s <= _BRIDGED_S + 1e-9
         if overlap_s(begin_s, end_s) > 1e-9 and not told:
-            return True
+            return f"hole {begin_s:.3f} to {end_s:.3f} s in {record.start_s:g} to {record.end_s:g} s"
     part = watched.part
     assert part is not None
     since_s = watched.begun_s - (part.first + (part.offset or 0)) / watched.info.fs_hz
-    return any(
-        overlap_s(since_s + start_s, since_s + start_s + plan.seconds) > _RIM_S
-        for plan in planned
-        if plan.fault.layer is Layer.SIGNAL
-        for start_s in starts(plan, record.end_s - since_s)
-    )
+    for plan in planned:
+        if plan.fault.layer is not Layer.SIGNAL:
+            continue
+        for start_s in starts(plan, record.end_s - since_s):
+            over_s = overlap_s(since_s + start_s, since_s + start_s + plan.seconds)
+            if over_s > _RIM_S:
+                return f"{over_s:.2f} s of {plan.name} in {record.start_s:g} to {record.end_s:g} s"
+    return ""
 
 
 def starts(plan: PlannedFault, t_s: float) -> list[float]:
@@ -122,7 +124,7 @@ def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
     faulthandler.dump_traceback_later(_HANG_S, exit=True)
     began = time.monotonic()
     memory: list[tuple[float, float]] = []
-    blindly = 0
+    blindly: list[str] = []
     session_s = session_for(made.device, address)
     source = SessionSource(address, transport, session_s, connect=again, speed=speed)  # type: ignore[arg-type]
     with source:
@@ -134,7 +136,7 @@ def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
         session = Session(watched, load_model(), duration_s=seconds)
         for record in session:
             if isinstance(record, DecisionRecord):
-                blindly += blind(record, watched, planned)
+                blindly += filter(None, [overlooked(record, watched, planned)])
             if not memory or session.device_s - memory[-1][0] >= _MEMORY_EVERY_S:
                 memory.append((session.device_s, memory_mib()))
                 faulthandler.dump_traceback_later(_HANG_S, exit=True)
@@ -151,7 +153,7 @@ def judge(
     session: Session,
     end: dict[str, object],
     memory: list[tuple[float, float]],
-    blindly: int,
+    blindly: list[str],
     took_s: float,
 ) -> Result:
     """Hold the account against the truth."""
