@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,7 @@ class Part:
     head: list[SampleBlock] = field(default_factory=list)
     offset: int | None = None
     next_place: int = 0
-    missing: set[int] = field(default_factory=set)
+    missing: list[tuple[int, int]] = field(default_factory=list)
     wrong: int = 0
     _known: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
@@ -69,7 +69,8 @@ class Part:
     def _compare(self, block: SampleBlock) -> None:
         assert self.offset is not None
         place = block.first_sample + self.offset
-        self.missing.update(range(self.next_place, place))
+        if place > self.next_place:
+            self.missing.append((self.next_place, place))
         self._measured(place - self.next_place)
         difference = np.abs(block.ecg_mv - self._measured(len(block)))
         doubtful = np.zeros(len(block), dtype=bool)
@@ -91,22 +92,31 @@ class Totals:
 
     def add(self, part: Part, damages: list[Damage]) -> None:
         """Hold a connection's account against the truth."""
-        by_harm = {
-            harm: {
-                number
-                for damage in damages
-                if damage.harm is harm
-                for number in range(damage.first, damage.first + damage.samples)
-                if part.offset is not None and part.first + part.offset <= number < part.next_place
-            }
+        if part.offset is None:
+            return
+        begin = part.first + part.offset
+        n = part.next_place - begin
+        missing = _marked(((first - begin, end - begin) for first, end in part.missing), n)
+        harmed = {
+            harm: _marked(
+                ((d.first - begin, d.first + d.samples - begin) for d in damages if d.harm is harm), n
+            )
             for harm in Harm
         }
-        gone, late = by_harm[Harm.LOST] | by_harm[Harm.ALTERED], by_harm[Harm.LATE]
-        self.missing += len(part.missing)
-        self.taken += len(part.missing & (gone | late))
-        self.beside += len(part.missing - gone - late)
-        self.unreported += len(gone - part.missing)
+        gone, late = harmed[Harm.LOST] | harmed[Harm.ALTERED], harmed[Harm.LATE]
+        self.missing += int(missing.sum())
+        self.taken += int((missing & (gone | late)).sum())
+        self.beside += int((missing & ~gone & ~late).sum())
+        self.unreported += int((gone & ~missing).sum())
         self.wrong += part.wrong
+
+
+def _marked(spans: Iterable[tuple[int, int]], n: int) -> np.ndarray:
+    """Return (n,) bool, True within the spans; what lies outside is left out."""
+    marks = np.zeros(n, dtype=bool)
+    for begin, end in spans:
+        marks[max(begin, 0) : max(end, 0)] = True
+    return marks
 
 
 class Watched:
