@@ -13,11 +13,14 @@ was broken.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import faulthandler
+import gc
 import json
 import random
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +98,10 @@ def starts(plan: PlannedFault, t_s: float) -> list[float]:
 
 
 def memory_mib() -> float:
-    """Return how much memory this process holds."""
+    """Return how much memory this process holds, without what it had for a moment and gave back."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 2**20
 
