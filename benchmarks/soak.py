@@ -1,6 +1,6 @@
 """Two hours of a device with random faults at fifty times their speed: nothing lost without a word.
 
-    python benchmarks/soak.py [--device shimmer3] [--hours 2] [--speed 50] [--seed 1] [--json]
+    python benchmarks/soak.py [--device shimmer3] [--hours 2] [--speed 50|max] [--seed 1] [--json]
 
 A virtual device streams to the very source, thread, queue and session that `edge-ecg run` uses, with the
 model that comes along, while faults strike at random periods. Every sample that is delivered is compared with
@@ -28,6 +28,7 @@ from soak_account import Watched
 
 from edge_ecg.model import load_model
 from edge_ecg.records import DecisionRecord
+from edge_ecg.samples import SampleBlock
 from edge_ecg.session import Session
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.kinds import session_for
@@ -132,13 +133,23 @@ def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
     memory: list[tuple[float, float]] = []
     blindly: list[str] = []
     session_s = session_for(made.device, address)
-    source = SessionSource(address, transport, session_s, connect=again, speed=speed)  # type: ignore[arg-type]
+    source = SessionSource(
+        address,
+        transport,
+        session_s,
+        connect=again,  # type: ignore[arg-type]
+        speed=speed or 1.0,
+        wait=None if speed else transport.let_pass,
+    )
     with source:
         fs_hz = float(getattr(emulator.device, "fs_hz", 0.0) or source.info.fs_hz)
-        # What the clock of arrivals shows at the device's 0, at its speed.
         zero_s = time.monotonic() * speed - transport.now()
+
+        def device_time(block: SampleBlock) -> float:
+            return (block.arrived_s or 0.0) * speed - zero_s if speed else transport.now()
+
         signal = FaultySignal(heart, planned, seed=seed)
-        watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, zero_s, speed, seconds)
+        watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, device_time, seconds)
         session = Session(watched, load_model(), duration_s=seconds)
         for record in session:
             if isinstance(record, DecisionRecord):
@@ -202,6 +213,11 @@ def judge(
     return Result(said, broken)
 
 
+def speed_of(text: str) -> float:
+    """Read a factor; 0 stands for max, on a time of its own without a thread."""
+    return 0.0 if text == "max" else float(text)
+
+
 def main() -> int:
     # Those that have a check sum and begin their signal anew with each connection.
     able = ("shimmer3", "shimmer3r", "polar-h10", "movesense")
@@ -210,7 +226,7 @@ def main() -> int:
     )
     parser.add_argument("--device", choices=able, default="shimmer3")
     parser.add_argument("--hours", type=float, default=2.0, help="of the device's time")
-    parser.add_argument("--speed", type=float, default=50.0)
+    parser.add_argument("--speed", type=speed_of, default=50.0, help="a factor, or max: nothing waits")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,15 +36,16 @@ class Part:
             self._compare(block)
             return
         self.head.append(block)
-        if sum(map(len, self.head)) >= _MATCH:
+        if sum(int((~_doubtful(held)).sum()) for held in self.head) >= _MATCH:
             self._find()
             for held in self.head:
                 self._compare(held)
             self.head = []
 
     def _find(self) -> None:
-        values = np.concatenate([block.ecg_mv for block in self.head])
-        numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])
+        sound = ~np.concatenate([_doubtful(block) for block in self.head])
+        values = np.concatenate([block.ecg_mv for block in self.head])[sound]
+        numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])[sound]
         numbers, passed = numbers - self.first, 0
         while passed < _LATEST_BEGIN:
             self._known = np.concatenate([self._known, self.truth.take(1024 + int(numbers[-1]))])
@@ -73,10 +74,7 @@ class Part:
             self.missing.append((self.next_place, place))
         self._measured(place - self.next_place)
         difference = np.abs(block.ecg_mv - self._measured(len(block)))
-        doubtful = np.zeros(len(block), dtype=bool)
-        for flags in (block.lead_off, block.saturated):
-            doubtful |= False if flags is None else flags
-        self.wrong += int(((difference > 0.51 * self.step_mv) & ~doubtful).sum())
+        self.wrong += int(((difference > 0.51 * self.step_mv) & ~_doubtful(block)).sum())
         self.next_place = place + len(block)
 
 
@@ -111,6 +109,14 @@ class Totals:
         self.wrong += part.wrong
 
 
+def _doubtful(block: SampleBlock) -> np.ndarray:
+    """Return (n,) bool, True where the device itself says that a sample is none."""
+    doubtful = np.zeros(len(block), dtype=bool)
+    for flags in (block.lead_off, block.saturated):
+        doubtful |= False if flags is None else flags
+    return doubtful
+
+
 def _marked(spans: Iterable[tuple[int, int]], n: int) -> np.ndarray:
     """Return (n,) bool, True within the spans; what lies outside is left out."""
     marks = np.zeros(n, dtype=bool)
@@ -129,8 +135,7 @@ class Watched:
         truth: Truth,
         fs_hz: float,
         step_mv: float,
-        zero_s: float,
-        speed: float,
+        device_time: Callable[[SampleBlock], float],
         until_s: float,
     ) -> None:
         self.totals = Totals()
@@ -143,7 +148,7 @@ class Watched:
         self.clock_error_s = 0.0
         self._source, self._signal, self._fs_hz, self._step_mv = source, signal, fs_hz, step_mv
         self._truth = truth
-        self._zero_s, self._speed, self._until_s = zero_s, speed, until_s
+        self._device_time, self._until_s = device_time, until_s
         self._stream = 0
         self._began_s: float | None = None
 
@@ -168,9 +173,9 @@ class Watched:
                     self._begin(item)
                 anew = False
                 assert self.part is not None
-                arrived_s = (item.arrived_s or 0.0) * self._speed
-                self._began_s = self._began_s or arrived_s - item.end_s
-                self.clock_error_s = arrived_s - self._began_s - item.end_s
+                ahead_s = self._device_time(item) - item.end_s
+                self._began_s = ahead_s if self._began_s is None else self._began_s
+                self.clock_error_s = ahead_s - self._began_s
                 self.part.take(item)
                 self.delivered += len(item)
                 self.reported += item.gap_before
@@ -183,9 +188,8 @@ class Watched:
     def _begin(self, block: SampleBlock) -> None:
         """Settle the connection that is over, and begin another."""
         self.settle()
-        # By the device's clock its stream is the last that had begun when this arrived.
-        arrived_s = (block.arrived_s or 0.0) * self._speed - self._zero_s
-        self._stream = self._truth.stream_at(arrived_s)
+        # Its stream is the last that had begun when this arrived.
+        self._stream = self._truth.stream_at(self._device_time(block))
         self.connections += 1
         self.part = Part(block.first_sample, Reservoir(self._signal(self._fs_hz)), self._step_mv)
         self.begun_s = block.start_s
