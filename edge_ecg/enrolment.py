@@ -114,8 +114,8 @@ class Enrolment:
         """Return the windows at rest that only waited for more samples; the stream has ended."""
         return [] if self.done else self._kept(self._good.flush())
 
-    def profile(self, created: datetime, name: str = "profile") -> Profile:
-        """Return the baseline.
+    def profile(self, created: datetime, person: str | None = None) -> Profile:
+        """Return the baseline; ``person`` is the pseudonym of whoever sat at rest.
 
         Raises
         ------
@@ -143,7 +143,8 @@ class Enrolment:
             heart_rate_bpm=float(np.median(self._rates_bpm)) if self._rates_bpm else None,
             embedding=np.median(self._embeddings, axis=0).astype(np.float32),
             features=dict(zip(INTERVAL_FEATURES, _median(np.array(self._features)), strict=True)),
-            name=name,
+            person=person,
+            name=person or "profile",
         )
 
     def _kept(self, windows: list[SeenWindow]) -> list[SeenWindow]:

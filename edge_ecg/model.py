@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .bundle import Bundle, Manifest, read_bundle
+from .bundle import Bundle, Manifest, TrustedKeys, read_bundle
 from .engines import AUTO, Encoder, open_encoder
 from .errors import BundleError
 from .heads import (
@@ -198,7 +198,9 @@ class Model:
         return found
 
 
-def load_model(path: str | os.PathLike[str] | IO[bytes] | None = None, engine: str = AUTO) -> Model:
+def load_model(
+    path: str | os.PathLike[str] | IO[bytes] | None = None, engine: str = AUTO, *, untrusted: bool = False
+) -> Model:
     """Load a model from a bundle.
 
     Parameters
@@ -207,16 +209,20 @@ def load_model(path: str | os.PathLike[str] | IO[bytes] | None = None, engine: s
         An ``.ecgb`` file or a binary stream of one; None for the model that comes with edge-ecg.
     engine:
         ``auto``, a runtime (``litert``, ``onnx``) or an engine's full name (``litert-int8``).
+    untrusted:
+        Load it even where this machine trusts keys and none of them signed it. The model that comes with
+        edge-ecg needs no signature: it is part of the installed program.
 
     Raises
     ------
     BundleError
-        When the bundle is damaged, foreign or too new, or holds no encoder for the engine.
+        When the bundle is damaged, foreign or too new, or holds no encoder for the engine; when this machine
+        trusts keys and none of them signed it.
     UsageError
         When no installed package runs the engine.
 
     """
-    bundle = bundled() if path is None else read_bundle(path)
+    bundle = bundled() if path is None else read_bundle(path, trust=TrustedKeys() if untrusted else None)
     return open_model(bundle, engine, load_heads(bundle), load_personal_heads(bundle))
 
 
@@ -256,7 +262,7 @@ def load_personal_heads(bundle: Bundle) -> dict[str, MlpHead]:
 
 
 def bundled() -> Bundle:
-    """Read the bundle that comes with edge-ecg.
+    """Read the bundle that comes with edge-ecg; as installed code it is read whoever is trusted here.
 
     Raises
     ------
@@ -274,7 +280,7 @@ def bundled() -> Bundle:
             remedy="Give a bundle with --model, or install the released package: pip install edge-ecg",
         )
     with as_file(found[0]) as path:
-        return read_bundle(path)
+        return read_bundle(path, trust=TrustedKeys())
 
 
 def _head(bundle: Bundle, task: str, file: str, features: Sequence[str], known: Sequence[str]) -> MlpHead:

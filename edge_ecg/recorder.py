@@ -4,6 +4,7 @@ Lines beginning with ``#`` say what it is, then comes CSV: the device's sample n
 millivolts with all their digits and, where the device has them, its flags, its time and its accelerometer.
 The file is a valid recording after every line, so a crash or a pulled plug costs at most the last second.
 Marks go to a second file beside it (:mod:`edge_ecg.marks`), which is there only when something was marked.
+Both are for their owner alone (mode 0600) from the first byte: an ECG identifies a person.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Self, TextIO
 
 from .errors import DataError
 from .marks import HEADER, mark_line, marks_path
+from .naming import nameless
+from .private_files import create_private
 from .samples import SampleBlock, SourceInfo
 
 FIRST_LINE = "# edge-ecg recording"
@@ -31,6 +34,13 @@ class Recorder:
     The file is created at once (so that a wrong path is noticed before the device is opened), gets its header
     from :meth:`begin`, and is taken away again when nothing was recorded.
 
+    Parameters
+    ----------
+    path:
+        The file to make.
+    person:
+        The pseudonym of whoever is recorded, for the header; None where it is not known.
+
     Raises
     ------
     DataError
@@ -38,8 +48,11 @@ class Recorder:
 
     """
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: str | Path, *, person: str | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.path = Path(path)
+        self.person = person
         self.samples = 0
         self._clock = clock
         self._flushed_s = clock()
@@ -56,8 +69,10 @@ class Recorder:
             "fs_hz": repr(float(info.fs_hz)),
             "unit": "mV",
             "device": info.device,
-            "source": info.address,
+            "source": nameless(info.address),
         }
+        if self.person is not None:
+            lines["person"] = self.person
         header = [FIRST_LINE, *(f"# {key}: {value}" for key, value in lines.items())]
         self._write("".join(line.replace("\n", " ") + "\n" for line in header))
 
@@ -122,7 +137,7 @@ class Recorder:
 
     def _create(self, path: Path) -> TextIO:
         try:
-            return path.open("x", encoding="utf-8", newline="\n")
+            return open(create_private(path), "w", encoding="utf-8", newline="\n")
         except FileExistsError as error:
             raise self._exists(path) from error
         except OSError as error:

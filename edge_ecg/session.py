@@ -14,6 +14,7 @@ from edge_ecg_bridge.stream import UNSEEN_LOSS_MS
 from .deciding import context_by_task
 from .errors import EdgeEcgError
 from .model import Model
+from .naming import nameless, without_file_name
 from .pipeline import Pipeline, utc_now
 from .profile import Profile
 from .records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
@@ -146,7 +147,7 @@ class Session:
     def _records(self) -> Iterator[StartRecord | EventRecord | DecisionRecord]:
         info, model = self._source.info, self._model
         yield StartRecord(
-            source=info.address,
+            source=nameless(info.address),
             device=info.device,
             fs_hz=info.fs_hz,
             model=None if model is None else model.name_at_sha,
@@ -170,10 +171,10 @@ class Session:
                         self.reason = "duration"
                         break
         except EdgeEcgError as error:
-            self.reason = error.what
+            self.reason = without_file_name(error.what, info.address)
             yield from self._flush()
             if self._last_event != "lost":
-                yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": error.what})
+                yield EventRecord("lost", self._wall_clock(), self.device_s, {"why": self.reason})
             raise
         if getattr(self._source, "over_time", False):
             self.reason = "duration"

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 # Before NumPy is imported: tests multiply many small matrices, and BLAS threads would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+
+# Tests do not depend on whom the machine trusts that they run on, nor do the processes that they start.
+_NOBODY = tempfile.mkdtemp(prefix="edge-ecg-trusted-keys-")
+atexit.register(shutil.rmtree, _NOBODY, ignore_errors=True)
+os.environ["EDGE_ECG_TRUSTED_KEYS"] = _NOBODY
+# No test may touch the profiles and the index of whoever runs it.
+os.environ["EDGE_ECG_HOME"] = tempfile.mkdtemp(prefix="edge-ecg-home-")
+atexit.register(shutil.rmtree, os.environ["EDGE_ECG_HOME"], ignore_errors=True)
 
 # A background job starts with Ctrl-C ignored, one under nohup with a hang-up ignored, and children inherit
 # that; those of the tests must not.

@@ -61,20 +61,24 @@ class Golden:
         """
         data = bundle.read(GOLDEN_NAME)
         try:
-            read = {
-                name: np.asarray(values, dtype=np.float32)
-                for name, values in read_npz(io.BytesIO(data)).items()
-            }
+            # What is too large for float32 becomes infinite, which is refused; no need to warn of it.
+            with np.errstate(over="ignore"):
+                read = {
+                    name: np.asarray(values, dtype=np.float32)
+                    for name, values in read_npz(io.BytesIO(data)).items()
+                }
+            if "windows" not in read:
+                raise ValueError("it holds no windows")
             golden = cls(
                 windows=read["windows"],
                 embeddings=_named(read, _EMBEDDING),
                 probabilities=_named(read, _PROBABILITIES),
             )
             golden._check(bundle)
-        except (KeyError, ValueError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise BundleError(
                 f"The golden windows of {bundle.source} are not readable.",
-                why=str(error),
+                why=f"{error}.",
                 remedy="Export the bundle again.",
             ) from error
         return golden
@@ -85,6 +89,8 @@ class Golden:
         for engine, values in self.embeddings.items():
             expected[_EMBEDDING + engine] = (values, bundle.manifest.encoder.embedding)
         for task, values in self.probabilities.items():
+            if task not in bundle.manifest.tasks:
+                raise ValueError(f"{task!r} is no task of the bundle")
             expected[_PROBABILITIES + task] = (values, len(bundle.manifest.tasks[task].labels))
         for name, (values, width) in expected.items():
             if count == 0 or values.shape != (count, width) or not np.isfinite(values).all():

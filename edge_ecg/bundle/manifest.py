@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from ..errors import BundleError
-from .fields import FieldError, Fields, is_safe_name, version_tuple
+from .fields import FieldError, Fields, is_model_name, is_safe_name, is_text, version_tuple
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.sig"
 GOLDEN_NAME = "golden.npz"
 CARD_NAME = "CARD.md"
+
+_MAX_CONTEXT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +197,13 @@ class Manifest:
             top = Fields(value, "manifest.json")
             _check_fit(top, runtime_version)
             return cls(
-                name=top.text("name"),
+                name=_name(top),
                 version=top.text("version"),
                 created=top.text("created"),
                 minimum_runtime=top.text("minimum_runtime"),
                 input=_input(top.child("input")),
                 encoder=_encoder(top.child("encoder")),
-                tasks={name: _task(task) for name, task in top.child("tasks").children()},
+                tasks={name: _task(name, task) for name, task in top.child("tasks").children()},
                 engines=top.child("engines").texts(),
                 files={name: _file(name, entry) for name, entry in top.child("files").children()},
                 training=top.free("training"),
@@ -228,16 +230,27 @@ def _check_fit(top: Fields, runtime_version: str) -> None:
         )
 
 
+def _name(top: Fields) -> str:
+    name = top.text("name")
+    if not is_model_name(name):
+        raise FieldError(
+            f"{top.where}.name must be 1 to 64 letters, digits, '_', '.' and '-', not beginning with "
+            f"one of the last two, not {name!r}"
+        )
+    return name
+
+
 def _input(fields: Fields) -> InputSpec:
     steps = fields.child("preprocessing")
+    fs_hz = fields.number("fs_hz", above=0)
     return InputSpec(
-        fs_hz=fields.number("fs_hz", above=0),
+        fs_hz=fs_hz,
         window_samples=fields.integer("window_samples", above=0),
         unit=fields.text("unit"),
         preprocessing=Preprocessing(
-            highpass_hz=steps.number("highpass_hz", above=0),
+            highpass_hz=steps.number("highpass_hz", above=0, below=fs_hz / 2),
             highpass_order=steps.integer("highpass_order", above=0),
-            notch_hz=steps.optional_number("notch_hz", above=0),
+            notch_hz=steps.optional_number("notch_hz", above=0, below=fs_hz / 2),
             normalisation=steps.choice("normalisation", ("calibrated", "recording")),
             trim=steps.number("trim", above=0),
         ),
@@ -257,7 +270,9 @@ def _encoder(fields: Fields) -> EncoderSpec:
     )
 
 
-def _task(fields: Fields) -> TaskSpec:
+def _task(name: str, fields: Fields) -> TaskSpec:
+    if not is_text(name):
+        raise FieldError(f"a task has a name that cannot be shown: {fields.where}")
     labels = fields.text_list("labels")
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise FieldError(f"{fields.where}.labels must be two or more different labels")
@@ -265,8 +280,8 @@ def _task(fields: Fields) -> TaskSpec:
     if not 0 <= confidence <= 1:
         raise FieldError(f"{fields.where}.min_confidence must lie between 0 and 1")
     context_s = fields.optional_number("context_s") or 0.0
-    if context_s < 0:
-        raise FieldError(f"{fields.where}.context_s must not be negative")
+    if not 0 <= context_s <= _MAX_CONTEXT_S:
+        raise FieldError(f"{fields.where}.context_s must lie between 0 and {_MAX_CONTEXT_S:g}")
     return TaskSpec(
         labels=tuple(labels),
         head=fields.text("head"),

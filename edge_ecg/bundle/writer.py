@@ -13,13 +13,14 @@ from ..errors import BundleError
 from .archive import pack
 from .manifest import MANIFEST_NAME, SIGNATURE_NAME, FileEntry, Manifest
 from .reader import read_bundle
+from .trust import TrustedKeys
 
 
 def bundle_bytes(manifest: Manifest, files: Mapping[str, bytes], *, signature: bytes | None = None) -> bytes:
     """Return the bundle that holds ``files``; sizes and hashes in the manifest are filled in from them.
 
-    ``signature`` is a detached signature of ``manifest.json``; it must belong to the manifest as it is
-    written (``read_bundle`` gives its hash).
+    ``signature`` is a ``manifest.sig`` of the manifest as it is written; :func:`edge_ecg.bundle.sign_bundle`
+    is the usual way to one.
 
     Raises
     ------
@@ -36,7 +37,8 @@ def bundle_bytes(manifest: Manifest, files: Mapping[str, bytes], *, signature: b
         data = pack([*head, *ordered.items()])
     except UnicodeEncodeError as error:
         raise BundleError("The name of a file in a bundle must be ASCII.", why=str(error)) from error
-    read_bundle(io.BytesIO(data))
+    # Whoever writes a bundle need not have signed it yet.
+    read_bundle(io.BytesIO(data), trust=TrustedKeys())
     return data
 
 
@@ -71,7 +73,10 @@ def save_bundle(path: str | os.PathLike[str], data: bytes) -> None:
     half = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        half.write_bytes(data)
+        with half.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         half.replace(target)
     except OSError as error:
         half.unlink(missing_ok=True)

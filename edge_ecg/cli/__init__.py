@@ -21,21 +21,29 @@ DISCLAIMER = "edge-ecg is research software, not a medical device."
 
 
 class Verb(NamedTuple):
-    """One row of the table: where a verb lives, what it is for, and which extra brings what it imports."""
+    """One row of the table: where a verb lives, what it is for, and which extra brings what it imports.
+
+    A ``hidden`` verb is for other programs; the general help does not list it.
+    """
 
     module: str
     help: str
     extra: str = ""
+    hidden: bool = False
 
 
 VERBS: dict[str, Verb] = {
     "run": Verb("edge_ecg.cli.run", "live decisions from a device, a file or the simulator"),
     "record": Verb("edge_ecg.cli.record", "keep a stream without deciding"),
     "enrol": Verb("edge_ecg.cli.enrol", "two minutes at rest: a personal baseline"),
+    "forget": Verb("edge_ecg.cli.forget", "remove a person's profile and recordings"),
     "replay": Verb("edge_ecg.cli.replay", "a recording through the pipeline again"),
     "devices": Verb("edge_ecg.cli.devices", "what is plugged in or in range, with its address"),
     "doctor": Verb("edge_ecg.cli.doctor", "check this machine; print what mends each fault"),
     "simulate": Verb("edge_ecg.cli.simulate", "a virtual device that other programs can open"),
+    "service": Verb("edge_ecg.cli.service", "install | uninstall | run | unit | status: decide at boot"),
+    "config": Verb("edge_ecg.cli.config", "check | show | init: the service's configuration"),
+    "view": Verb("edge_ecg.cli.view", "a recording or a live source as a strip"),
     "data": Verb("edge_ecg.cli.data", "prepare | check | list: data sets to windows", "train"),
     "train": Verb("edge_ecg.cli.train", "pretext | emotion: train an encoder and its heads", "train"),
     "evaluate": Verb(
@@ -43,8 +51,17 @@ VERBS: dict[str, Verb] = {
     ),
     "export": Verb("edge_ecg.cli.export", "a trained run to a bundle, through the gate", "train"),
     "inspect": Verb("edge_ecg.cli.inspect", "what is in a bundle"),
-    "verify": Verb("edge_ecg.cli.verify", "check every hash in a bundle"),
-    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle on this machine"),
+    "verify": Verb("edge_ecg.cli.verify", "check every hash and signature in a bundle"),
+    "keygen": Verb("edge_ecg.cli.keygen", "make a key to sign bundles with"),
+    "sign": Verb("edge_ecg.cli.sign", "sign a bundle"),
+    "trust": Verb("edge_ecg.cli.trust", "add | list | remove: whose bundles this machine runs"),
+    "bench": Verb("edge_ecg.cli.bench", "latency, memory and agreement of a bundle, here or on a device"),
+    "flash": Verb("edge_ecg.cli.flash", "put a bundle on a device over SSH; it proves itself there first"),
+    "rollback": Verb("edge_ecg.cli.rollback", "go back to the model that a device ran before"),
+    "status": Verb("edge_ecg.cli.status", "what a device runs, and how well; without HOST this machine"),
+    "logs": Verb("edge_ecg.cli.logs", "the log of the service on a device"),
+    "device": Verb("edge_ecg.cli.device", "the device's own side of flash and status", hidden=True),
+    "sbom": Verb("edge_ecg.cli.sbom", "what the runtime is made of, and its licences"),
 }
 
 
@@ -81,11 +98,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def print_error(error: EdgeEcgError) -> None:
     """What happened, why, and what to do: one line each on stderr."""
-    print(f"edge-ecg: {error.what}", file=sys.stderr)
+    print(f"edge-ecg: {printable(error.what)}", file=sys.stderr)
     if error.why:
-        print(f"  why: {error.why}", file=sys.stderr)
+        print(f"  why: {printable(error.why)}", file=sys.stderr)
     if error.remedy:
-        print(f"  try: {error.remedy}", file=sys.stderr)
+        print(f"  try: {printable(error.remedy)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Return a text that may come from a stranger's file without what a terminal would obey."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -120,6 +142,9 @@ def _top_parser(used: str | None = None, module: VerbModule | None = None) -> ar
             description=f"{verb.help[0].upper()}{verb.help[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        if verb.hidden:
+            # argparse lists what was given a help; SUPPRESS would be printed as it is.
+            verbs._choices_actions.pop()
         if name == used and module is not None:
             module.configure(sub)
             _add_json(sub, default=False)

@@ -1,66 +1,191 @@
-"""``edge-ecg bench``: whether the model is right on this machine, how fast it is, what it weighs."""
+"""``edge-ecg bench``: whether the model is right on a machine, how fast it is, what it weighs."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..bench import Agreement, Machine, check_engine, interleaved, measure_startup, this_machine
-from ..bench.agreement import MIN_COSINE
-from ..bundle import Bundle, Golden
-from ..engines import AUTO
-from ..errors import EXIT_DONE, GateError, UsageError
-from ..model import Model, load_heads, open_model
+from ..bench.compare import compare, comparison_page
+from ..bench.measure import Plan, measure
+from ..bench.remote import CURRENT, FarBench
+from ..bench.report import Report, read_report, save_report
+from ..bench.table import page
+from ..deploy.layout import BUNDLE_NAME, Home
+from ..deploy.remote.ssh import Remote
+from ..errors import EXIT_DONE, UsageError
 from .progress import Progress
-from .streaming import add_engine
+from .remote_args import add_ssh, ssh_options
+from .streaming import add_engine, seconds, seconds_or_none
 from .verify import open_bundle
+
+_PLAN = Plan()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument("--model", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along")
+    parser.add_argument(
+        "--model",
+        metavar="BUNDLE",
+        help="an .ecgb file; `current`: the one that the device runs; left out: the one that comes along, "
+        "with --on the one that runs there",
+    )
     add_engine(parser)
     parser.add_argument(
-        "--windows", type=_count, default=200, metavar="N", help="timed windows (default: 200)"
+        "--on", metavar="HOST", help="measure there, over ssh, with the edge-ecg installed there"
     )
-    parser.add_argument("--warm-up", type=_count, default=20, metavar="N", help="untimed windows before (20)")
+    parser.add_argument(
+        "--compare",
+        nargs="*",
+        type=Path,
+        metavar="REPORT",
+        help="side by side: this machine and --on HOST, or saved reports",
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="keep the report (JSON), with every timed window"
+    )
+    parser.add_argument(
+        "--windows",
+        type=_count,
+        metavar="N",
+        help=f"timed windows (default: {_PLAN.windows}, or what --seconds gives)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=seconds,
+        default=_PLAN.budget_s,
+        metavar="S",
+        help="a slow machine stops timing windows after so long, without --windows (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=_count,
+        default=_PLAN.warm_up,
+        metavar="N",
+        help="untimed windows before (%(default)s)",
+    )
+    parser.add_argument(
+        "--hops", type=_count, default=_PLAN.hops, metavar="N", help="decisions measured all in (%(default)s)"
+    )
+    parser.add_argument(
+        "--duty",
+        type=seconds_or_none,
+        nargs="?",
+        const=60.0,
+        default=0.0,
+        metavar="S",
+        help="also in real time, one decision a second, so long an engine (60)",
+    )
+    parser.add_argument(
+        "--starts",
+        type=_count,
+        default=_PLAN.starts,
+        metavar="N",
+        help="fresh processes an engine (%(default)s)",
+    )
+    parser.add_argument("--raw", action="store_true", help="with --json: every timed window too")
+    add_ssh(parser)
+    parser.epilog = "What each figure means, and how to measure honestly: docs/bench.md."
 
 
 def run(args: argparse.Namespace) -> int:
     """Check, measure, print, and return the exit code."""
-    bundle = open_bundle(args.model)
-    golden = Golden.from_bundle(bundle)
-    models, absent = _open_all(bundle, args.engine)
-    agreements = {name: check_engine(model, golden) for name, model in models.items()}
-    _refuse_wrong(bundle, agreements)
-    encoders = {name: model.encoder for name, model in models.items()}
-    with Progress(args.windows + args.warm_up, "windows") as progress:
-        latencies = interleaved(
-            encoders, golden.windows, rounds=args.windows, warm_up=args.warm_up, after_round=progress.advance
+    saved = [read_report(path) for path in args.compare or ()]
+    if args.compare is None:
+        found = _there(args) if args.on else _here(args, args.model)
+        _print(args, found, page(found))
+        return EXIT_DONE
+    if len(saved) > 2 or (len(saved) == 2 and args.on) or not (saved or args.on):
+        raise UsageError(
+            "Two sides are compared.",
+            why=f"Given were {len(saved)} saved reports{' and a host' if args.on else ''}.",
+            remedy="edge-ecg bench --on HOST --compare, or edge-ecg bench --compare A.json B.json",
         )
-    rows = []
-    for name, model in models.items():
-        startup = measure_startup(args.model, name)
-        rows.append(
-            {
-                "engine": name,
-                "package": model.encoder.version,
-                **asdict(latencies[name]),
-                **asdict(startup),
-                **{f"golden_{key}": value for key, value in asdict(agreements[name]).items()},
-            }
-        )
-    machine = this_machine()
-    if args.json:
-        for row in rows:
-            print(
-                json.dumps({"type": "bench", "model": bundle.name_at_sha, **row, "machine": asdict(machine)})
-            )
-    else:
-        print(_table(bundle, machine, rows, absent))
+    first, second = _both(args, saved)
+    both = compare(first, second)
+    _print(args, both, comparison_page(both))
     return EXIT_DONE
+
+
+def _both(args: argparse.Namespace, saved: list[Report]) -> tuple[Report, Report]:
+    if len(saved) == 2:
+        return saved[0], saved[1]
+    if not args.on:
+        return saved[0], _here(args, args.model)
+    if saved:
+        return saved[0], _there(args)
+    return _here_and_there(args)
+
+
+def _print(args: argparse.Namespace, found: dict[str, Any], text: str) -> None:
+    print(json.dumps(found, allow_nan=False) if args.json else text)
+
+
+def _here(args: argparse.Namespace, model: str | None) -> Report:
+    plan = Plan(
+        engine=args.engine,
+        windows=args.windows or _PLAN.windows,
+        warm_up=args.warm_up,
+        budget_s=None if args.windows else args.seconds,
+        hops=args.hops,
+        duty_s=args.duty,
+        starts=args.starts,
+        raw=args.raw or args.save is not None,
+    )
+    path = str(Home.default().current / BUNDLE_NAME) if model == CURRENT else model
+    report = measure(open_bundle(path), path, plan, step=_step)
+    return _saved(args, report)
+
+
+def _there(args: argparse.Namespace) -> Report:
+    with Remote(args.on, ssh_options(args)) as remote:
+        return _saved(args, FarBench(remote, _say).run(args.model, _arguments(args)))
+
+
+def _here_and_there(args: argparse.Namespace) -> tuple[Report, Report]:
+    """Measure one bundle on both machines, one after the other."""
+    with Remote(args.on, ssh_options(args)) as remote, TemporaryDirectory() as folder:
+        far = FarBench(remote, _say)
+        model = args.model
+        there = far.current(required=model == CURRENT) if model in (None, CURRENT) else None
+        if there is not None:
+            model = str(Path(folder) / "current.ecgb")
+            remote.get(there, Path(model))
+        _say("here:")
+        here = _here(args, model)
+        _say(f"on {args.on}:")
+        return here, _saved(args, far.run(model if there is None else CURRENT, _arguments(args)))
+
+
+def _arguments(args: argparse.Namespace) -> list[str]:
+    words = ["--engine", args.engine, "--warm-up", str(args.warm_up), "--hops", str(args.hops)]
+    words += ["--starts", str(args.starts)]
+    words += ["--windows", str(args.windows)] if args.windows else ["--seconds", f"{args.seconds:g}"]
+    words += ["--duty", f"{args.duty:g}"] if args.duty else []
+    words += ["--raw"] if args.raw or args.save is not None else []
+    return words
+
+
+def _saved(args: argparse.Namespace, report: Report) -> Report:
+    """Keep the report where that was asked for; printed are single windows only with ``--raw``."""
+    if args.save is not None:
+        save_report(report, args.save)
+        print(f"saved in {args.save}", file=sys.stderr)
+    for row in [] if args.raw else report["engines"]:
+        row.pop("samples_ms", None)
+    return report
+
+
+def _step(unit: str, count: int) -> AbstractContextManager[Progress]:
+    return Progress(count, unit, sys.stderr)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _count(text: str) -> int:
@@ -68,61 +193,3 @@ def _count(text: str) -> int:
     if value < 1:
         raise ValueError
     return value
-
-
-def _open_all(bundle: Bundle, engine: str) -> tuple[dict[str, Model], dict[str, str]]:
-    """Open every engine of the bundle that can run here (or the one asked for); and why not the others."""
-    names = list(bundle.manifest.engines) if engine == AUTO else [engine]
-    heads = load_heads(bundle)
-    models: dict[str, Model] = {}
-    absent: dict[str, str] = {}
-    for name in names:
-        try:
-            model = open_model(bundle, name, heads)
-            models[model.engine] = model
-        except UsageError as error:
-            absent[name] = error.remedy
-    if not models:
-        raise UsageError(
-            "No engine of this bundle can run here.", remedy=" or ".join(dict.fromkeys(absent.values()))
-        )
-    return models, absent
-
-
-def _refuse_wrong(bundle: Bundle, agreements: dict[str, Agreement]) -> None:
-    for name, agreement in agreements.items():
-        if not agreement.passed:
-            raise GateError(
-                f"{bundle.name_at_sha} does not compute the right thing in the engine {name!r} here; "
-                "its speed is not worth measuring.",
-                why=f"Lowest cosine with the golden embeddings {agreement.min_cosine:.5f}, at least "
-                f"{MIN_COSINE} is asked; decisions {'equal' if agreement.decisions_equal else 'differ'}.",
-                remedy="Check the bundle with `edge-ecg verify`, and the versions of the runtime with "
-                "`edge-ecg doctor`; measure another one with --engine.",
-            )
-
-
-def _table(bundle: Bundle, machine: Machine, rows: list[dict[str, Any]], absent: dict[str, str]) -> str:
-    lines = [
-        f"{bundle.name_at_sha}, 1 thread, engines take turns window by window",
-        f"{machine.model}, {machine.cores} cores, {machine.architecture}, {machine.system}, "
-        f"Python {machine.python}, edge-ecg {machine.edge_ecg}",
-        "",
-        f"{'engine':12} {'p50':>8} {'p90':>8} {'p99':>8} {'max':>8} {'cold start':>11} {'memory':>8}  golden",
-    ]
-    for row in rows:
-        rss = "--" if row["rss_mb"] is None else f"{row['rss_mb']:.0f} MB"
-        lines.append(
-            f"{row['engine']:12} {row['p50_ms']:5.2f} ms {row['p90_ms']:5.2f} ms {row['p99_ms']:5.2f} ms "
-            f"{row['max_ms']:5.2f} ms {row['first_decision_s']:9.2f} s {rss:>8}  {_golden(row)}"
-        )
-    packages = dict.fromkeys(row["package"] for row in rows)
-    lines += ["", f"golden: {rows[0]['golden_windows']} windows of the bundle; {', '.join(packages)}"]
-    lines += [f"{name:12} not installed here: {remedy}" for name, remedy in absent.items()]
-    return "\n".join(lines)
-
-
-def _golden(row: dict[str, Any]) -> str:
-    if row["golden_equal"] == 1.0:
-        return "equal"
-    return f"within {row['golden_max_abs']:.1g}"

@@ -64,6 +64,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     _add_channel(sub)
     sub.add_argument("--keep-bad", action="store_true", help="keep windows that fail the quality check, too")
+    sub.add_argument(
+        "--keep-names",
+        action="store_true",
+        help="generic: call people and sessions as labels.csv does, instead of by numbers",
+    )
     sub.add_argument("--overwrite", action="store_true", help="replace a store that is already there")
 
     sub = verbs.add_parser("check", help="is this folder the data set, and is it whole?")
@@ -100,7 +105,8 @@ def _prepare(args: argparse.Namespace) -> int:
         keep_bad=args.keep_bad,
         labels=args.labels,
     )
-    sets = [(dataset, args.root) for dataset in _chosen(args)]
+    chosen = _chosen(args)
+    sets = [(dataset.with_names() if args.keep_names else dataset, args.root) for dataset in chosen]
     seconds = sum(one.duration_s for dataset, root in sets for one in dataset.recordings(root))
     with Progress(round(seconds / 60.0), "minutes of ECG", sys.stderr) as progress:
         done_s = 0.0
@@ -141,7 +147,8 @@ def _chosen(args: argparse.Namespace) -> list[Dataset]:
 def _check(args: argparse.Namespace) -> int:
     whole = True
     for dataset in _chosen(args):
-        report = dataset.check(args.root)
+        # Whoever looks for a damaged file needs its name.
+        report = dataset.with_names().check(args.root)
         whole = whole and report.complete
         if args.json:
             print(json.dumps(report.to_json()))

@@ -13,11 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..enrolment import DEFAULT_S, Enrolment, check_duration
-from ..errors import EXIT_DONE, UsageError
-from ..model import Model, load_model
+from ..errors import EXIT_DONE, DataError, UsageError
+from ..home import home_folder
+from ..model import Model
+from ..people import PROFILE, real_place
 from ..pipeline import utc_now
 from ..profile import Profile, load_profile, save_profile, undo_profile
-from ..recorder import Recorder
 from ..refitting import MarkedWindows, RefitReport
 from ..samples import SourceEvent
 from ..session import MARKER
@@ -25,7 +26,8 @@ from ..sinks.enrolling import EnrolmentJson, EnrolmentLines, EnrolmentView
 from ..sources import Address, open_source, parse_address
 from . import DISCLAIMER
 from .choose import DEMO_ADDRESS, choose_address
-from .streaming import add_model, add_record_option, add_source_options
+from .person import begin_recording, introduce, owner_of_profile, people_here, profile_of
+from .streaming import add_model, add_record_option, add_source_options, chosen_model
 
 # The demo of `run` tells of stress after 45 s; a baseline is of the same heart, at rest.
 DEMO_AT_REST = f"{DEMO_ADDRESS}?story=rest"
@@ -39,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--profile",
         type=Path,
         metavar="PATH",
-        help="where the profile is kept (default: edge-ecg/profile.json in the user's data folder)",
+        help="where the profile is kept (default: in edge-ecg's folder, as profile.json or by --person)",
     )
     add_record_option(parser)
     other = parser.add_mutually_exclusive_group()
@@ -53,30 +55,55 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def default_path(environment: Mapping[str, str]) -> Path:
-    """The profile of a user who names none (XDG Base Directory Specification)."""
-    folder = environment.get("XDG_DATA_HOME", "")
-    # The specification has relative paths ignored.
-    base = Path(folder) if os.path.isabs(folder) else Path.home() / ".local" / "share"
-    return base / "edge-ecg" / "profile.json"
+    """The profile of a user who names neither one nor a person."""
+    return home_folder(environment) / "profile.json"
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked and return the exit code."""
-    path = args.profile or default_path(os.environ)
-    if args.undo:
-        return _undo(args, path)
-    if args.refit:
-        return _refit(args, path)
-    return _enrol(args, path)
+    if args.undo or args.refit:
+        path = args.profile or _kept_profile(args.person)
+        return _undo(args, path) if args.undo else _refit(args, path)
+    return _enrol(args)
 
 
-def _enrol(args: argparse.Namespace, path: Path) -> int:
+def _kept_profile(who: str | None) -> Path:
+    """The profile that is there already: that of ``--person``, else the default one."""
+    if who is None:
+        return default_path(os.environ)
+    found = profile_of(who)
+    if found is None:
+        raise DataError(
+            f"{who} has no profile here.", remedy=f"edge-ecg enrol --person {shlex.quote(who)} takes one."
+        )
+    return found
+
+
+def _new_profile(args: argparse.Namespace) -> tuple[Path, str]:
+    """Where the profile is going to be kept, and the pseudonym of its person.
+
+    Without ``--person`` a profile that is replaced says who it is; a new one gets a new pseudonym.
+    """
+    people = people_here()
+    if args.person is None:
+        path = args.profile or default_path(os.environ)
+        owner = owner_of_profile(path)
+        return path, owner or people.draw()
+    person = introduce(people, args.person)
+    kept = args.profile or profile_of(person.pseudonym)
+    return kept or people.home / "profiles" / f"{person.pseudonym}.json", person.pseudonym
+
+
+def _enrol(args: argparse.Namespace) -> int:
     duration_s = DEFAULT_S if args.duration is None else args.duration
     check_duration(duration_s)
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
+    path, person = _new_profile(args)
     replaces = path.exists()
     with ExitStack() as stack:
-        recorder = None if args.record is None else stack.enter_context(Recorder(args.record))
+        recorder = None
+        if args.record is not None:
+            recorder = begin_recording(stack, args.record, person)
         source = stack.enter_context(open_source(_address(args), device=args.device))
         if recorder is not None:
             recorder.begin(source.info)
@@ -97,8 +124,9 @@ def _enrol(args: argparse.Namespace, path: Path) -> int:
                 break
         for window in enrolment.flush():
             view.seen(window)
-    profile = enrolment.profile(utc_now(), path.stem)
+    profile = enrolment.profile(utc_now(), person)
     save_profile(profile, path)
+    people_here().add_file(person, path, PROFILE)
     _say_enrolled(args, path, profile, model, replaces=replaces)
     return EXIT_DONE
 
@@ -110,7 +138,7 @@ def _refit(args: argparse.Namespace, path: Path) -> int:
             remedy="edge-ecg enrol --refit --port file:RECORDING",
         )
     profile = load_profile(path)
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
     with open_source(_address(args), device=args.device) as source:
         marked = MarkedWindows(model, profile, source.info.fs_hz, notch_hz=args.notch)
         for item in source:
@@ -126,7 +154,10 @@ def _refit(args: argparse.Namespace, path: Path) -> int:
 
 
 def _undo(args: argparse.Namespace, path: Path) -> int:
+    owner = owner_of_profile(path)
     restored = undo_profile(path).restored
+    if restored is None and owner is not None:
+        people_here().drop_files(owner, {real_place(path)})
     if args.json:
         kept = None if restored is None else restored.created
         print(json.dumps({"type": "undone", "path": str(path), "restored": kept}))
@@ -163,6 +194,7 @@ def _say_enrolled(
             "type": "profile",
             "path": str(path),
             "profile": profile.name,
+            "person": profile.person,
             "model": profile.model,
             "engine": model.engine,
             "seconds": profile.seconds,
@@ -173,7 +205,9 @@ def _say_enrolled(
         print(json.dumps(line))
         return
     rate = "" if profile.heart_rate_bpm is None else f", heart rate {profile.heart_rate_bpm:.0f} bpm"
-    print(f"Baseline of {profile.seconds:g} s at rest: {profile.windows} good windows{rate}.")
+    print(
+        f"Baseline of {profile.person}, {profile.seconds:g} s at rest: {profile.windows} good windows{rate}."
+    )
     print(
         f"Kept in {path}"
         + (f"; the one before it comes back with: {_undo_command(path)}" if replaces else "")

@@ -1,8 +1,9 @@
-"""``edge-ecg export``: a trained run to a bundle, through the gate."""
+"""``edge-ecg export``: a trained run to a bundle, through the gate; or to C for a microcontroller."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from datetime import UTC, datetime
@@ -13,18 +14,20 @@ from rich.console import Console
 from rich.table import Table
 
 from edge_ecg_export.build import MIN_CONFIDENCE, Exported, ExportSettings, export_run, split_rows
+from edge_ecg_export.micro import MicroExport, export_micro, write_files
 from edge_ecg_train.run_dir import RunDir
 from edge_ecg_train.store import WindowStore
 
 from .._version import __version__
-from ..bundle import save_bundle
+from ..bundle import Bundle, read_bundle, save_bundle
+from ..bundle.fields import FieldError, is_model_name, version_tuple
 from ..errors import EXIT_DONE, DataError, UsageError
 from .progress import Progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a trained run")
+    parser.add_argument("run", type=Path, nargs="?", metavar="RUN", help="the folder of a trained run")
     parser.add_argument(
         "store",
         type=Path,
@@ -32,7 +35,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="STORE",
         help="windows to calibrate and check with (default: the store that the heads were trained on)",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="NAME.ecgb")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="NAME.ecgb; for micro a folder"
+    )
+    parser.add_argument(
+        "--target",
+        choices=("bundle", "micro"),
+        default="bundle",
+        help="a bundle (default), or C sources for a microcontroller",
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="BUNDLE",
+        help="with --target micro: of this bundle, not a run",
+    )
     parser.add_argument("--name", help="of the model (default: the output's name)")
     parser.add_argument("--model-version", default=__version__, help="of the model (default: edge-ecg's)")
     parser.add_argument("--lean", action="store_true", help="leave the float encoders out")
@@ -49,17 +67,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, print what the gate saw, write the bundle."""
+    """Export, print what the gate saw, write the bundle or the sources."""
+    if (args.run is None) == (args.source is None) or (args.source and args.target != "micro"):
+        raise UsageError(
+            "It is not clear what to export.",
+            remedy="edge-ecg export RUN -o FILE, or edge-ecg export --target micro --from BUNDLE -o FOLDER",
+        )
+    if args.source is not None:
+        return _micro(args, read_bundle(args.source))
     if args.calibration_windows < 8:
         raise UsageError(
             f"{args.calibration_windows} windows are too few to calibrate with.", remedy="Take 8 or more."
         )
     if not 0 <= args.min_confidence <= 1:
         raise UsageError(f"A probability of {args.min_confidence:g} does not exist.", remedy="Give 0 to 1.")
+    name = args.name or args.output.stem
+    if not is_model_name(name):
+        raise UsageError(
+            f"A model cannot be called {name!r}.",
+            why="Its name becomes part of file names on devices.",
+            remedy="Give --name: up to 64 letters, digits, '_', '.' and '-', beginning with a letter.",
+        )
+    try:
+        version_tuple(args.model_version)
+    except FieldError as error:
+        raise UsageError(
+            f"{args.model_version!r} is no version of a model.",
+            why="Devices compare versions, so that they refuse an older model.",
+            remedy="Give three numbers: --model-version 1.2.0",
+        ) from error
     place = RunDir(args.run)
     store = WindowStore.open(_store(place, args.store))
     settings = ExportSettings(
-        name=args.name or args.output.stem,
+        name=name,
         version=args.model_version,
         created=datetime.now(UTC),
         lean=args.lean,
@@ -75,12 +115,39 @@ def run(args: argparse.Namespace) -> int:
             on_window=progress.advance,
             say=lambda text: print(f"\n{text}", file=sys.stderr),
         )
+    if args.target == "micro":
+        return _micro(args, read_bundle(io.BytesIO(exported.data)))
     save_bundle(args.output, exported.data)
     if args.json:
         print(json.dumps(_record(args.output, exported)))
     else:
         _print(args.output, exported)
     return EXIT_DONE
+
+
+def _micro(args: argparse.Namespace, bundle: Bundle) -> int:
+    made = export_micro(bundle, say=lambda text: print(text, file=sys.stderr))
+    write_files(args.output, made.files)
+    if args.json:
+        print(json.dumps({**made.report, "folder": str(args.output)}))
+    else:
+        _print_micro(args.output, made)
+    return EXIT_DONE
+
+
+def _print_micro(folder: Path, made: MicroExport) -> None:
+    found, report = made.distance, made.report
+    lines = [
+        f"{report['model']}: {report['core_bytes']:,} bytes of constants, an arena of {made.arena_bytes:,} bytes,",
+        f"  {report['macs'] / 1e6:.0f} million multiplications a window; {', '.join(made.core.operators)}",
+        f"{report['golden_windows']} golden windows in TFLite-Micro {report['tflite_micro']}: every int8 value",
+        "  equal to LiteRT's reference kernels, every decision that of the bundle",
+        "From LiteRT's XNNPACK kernels, which round once where these round twice:",
+        f"  {found.differing:.0%} of the values differ, by up to {found.max_steps} of 256 steps; cosine at least "
+        f"{found.min_cosine:.4f}",
+        f"{len(made.files)} files in {folder}; docs/microcontrollers.md says what to do with them",
+    ]
+    print("\n".join(lines))
 
 
 def _store(place: RunDir, given: Path | None) -> Path:

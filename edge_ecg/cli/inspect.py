@@ -10,7 +10,8 @@ from typing import Any
 from ..bundle import Bundle
 from ..bundle.manifest import CARD_NAME, TaskSpec
 from ..errors import EXIT_DONE
-from .verify import add_bundle, open_bundle
+from . import printable
+from .verify import add_bundle, add_untrusted, open_bundle, signer_lines
 
 _CARD_SCHEMA = 2
 _LEAKY_PROTOCOL = "random-windows"
@@ -20,20 +21,25 @@ _ADDED = {"baseline_s": "baseline", "context_s": "context"}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add_bundle(parser)
+    add_untrusted(parser)
     parser.add_argument("--card", action="store_true", help="print the model card instead")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the manifest (or the card) and return the exit code."""
-    bundle = open_bundle(args.bundle)
+    bundle = open_bundle(args.bundle, untrusted=args.untrusted)
     card = bundle.read(CARD_NAME).decode(errors="replace") if args.card else None
     if args.json:
-        found = {"type": "bundle", "bundle": bundle.source, "model": bundle.name_at_sha}
+        found: dict[str, object] = {"type": "bundle", "bundle": bundle.source, "model": bundle.name_at_sha}
+        found["signers"] = [
+            {"fingerprint": key.fingerprint, "comment": key.comment, "trusted": key in bundle.trusted_by}
+            for key in bundle.signers
+        ]
         print(
             json.dumps(found | ({"manifest": bundle.manifest.to_json()} if card is None else {"card": card}))
         )
     else:
-        print(_summary(bundle) if card is None else card.rstrip())
+        print(printable(_summary(bundle) if card is None else card.rstrip()))
     return EXIT_DONE
 
 
@@ -54,7 +60,7 @@ def _summary(bundle: Bundle) -> str:
     lines += [f"card        {line}" for line in _card(manifest.card)]
     lines += [f"engine      {name}: {file}" for name, file in manifest.engines.items()]
     lines += [f"file        {entry.bytes:>9} bytes  {name}" for name, entry in manifest.files.items()]
-    lines.append(f"signature   {'present' if bundle.signature is not None else 'none'}")
+    lines += [f"signature   {line}" for line in signer_lines(bundle.signers, bundle.trusted_by)]
     if CARD_NAME in manifest.files:
         lines.append("The model card: edge-ecg inspect --card")
     return "\n".join(lines)

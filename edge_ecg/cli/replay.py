@@ -6,9 +6,8 @@ import argparse
 from dataclasses import replace
 
 from ..errors import UsageError
-from ..model import load_model
 from ..sources import Address, parse_address
-from .streaming import add_duration, add_model_options, stream
+from .streaming import add_duration, add_model_options, chosen_model, stream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decide on the recording and return the exit code."""
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
     return stream(args, _address(args.recording, args.speed), model, duration_s=args.duration)
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ..model import load_model
 from . import DISCLAIMER
 from .choose import choose_address
-from .streaming import add_lsl_option, add_model_options, add_record_option, add_source_options, stream
+from .streaming import (
+    add_lsl_option,
+    add_model_options,
+    add_record_option,
+    add_source_options,
+    chosen_model,
+    stream,
+)
 
 DEMO_DURATION_S = 75.0
 
@@ -29,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Open the device, decide until it ends, and return the exit code."""
-    model = load_model(args.model, args.engine)
+    model = chosen_model(args)
     duration_s = args.duration
     if args.demo and duration_s is None:
         duration_s = DEMO_DURATION_S

@@ -9,14 +9,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
-from ..model import Model
+from ..model import Model, load_model
 from ..profile import Profile, load_profile
-from ..recorder import Recorder
 from ..session import BlockSink, Session
 from ..sinks import JsonLines, Sink
 from ..sinks.several import BlockSinks, Sinks
 from ..sources import Address, Source, open_source
 from ..sources.lsl_link import load_pylsl
+from .person import add_person_option, begin_recording, profile_of, recorded_person
+from .verify import add_untrusted, say_untrusted
 
 
 def seconds(text: str) -> float:
@@ -56,6 +57,9 @@ def add_duration(parser: argparse.ArgumentParser, help_text: str = "stop after s
 def add_record_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--record``."""
     parser.add_argument("--record", type=Path, metavar="PATH", help="keep the samples in a new file (CSV)")
+    add_person_option(
+        parser, "whose ECG it is, by a name or pseudonym: files hold the pseudonym; see `edge-ecg forget`"
+    )
 
 
 def add_lsl_option(parser: argparse.ArgumentParser) -> None:
@@ -88,8 +92,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add which model, in which engine, behind which filters."""
     parser.add_argument("--model", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along")
+    add_untrusted(parser)
     add_engine(parser)
     parser.add_argument("--notch", type=int, choices=(50, 60), help="remove mains hum of so many Hz")
+
+
+def chosen_model(args: argparse.Namespace) -> Model:
+    """Load the model that ``--model``, ``--untrusted`` and ``--engine`` ask for."""
+    if args.model is not None and args.untrusted:
+        say_untrusted(args.model)
+    return load_model(args.model, args.engine, untrusted=args.untrusted)
 
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
@@ -117,12 +129,15 @@ def stream(
         What stopped the session, after the end record has been written and the recording closed.
 
     """
-    profile = _profile(args, model)
+    where = None if model is None else _profile_path(args, record_to)
+    profile = None if where is None or model is None else _profile(args, where, model)
     lsl_name = getattr(args, "lsl", None)
     if lsl_name:
         load_pylsl()  # what is missing is said before any device is opened
     with ExitStack() as stack:
-        recorder = None if record_to is None else stack.enter_context(Recorder(record_to))
+        recorder = (
+            None if record_to is None else begin_recording(stack, record_to, recorded_person(args, where))
+        )
         source = stack.enter_context(open_source(address, device=getattr(args, "device", None)))
         takers: list[BlockSink] = [] if recorder is None else [recorder]
         records: list[Sink] = []
@@ -160,11 +175,23 @@ def stream(
     return code
 
 
-def _profile(args: argparse.Namespace, model: Model | None) -> Profile | None:
+def _profile_path(args: argparse.Namespace, record_to: Path | None) -> Path | None:
+    """The profile to decide with: ``--profile``, else that of ``--person``; None where there is none."""
+    given: Path | None = getattr(args, "profile", None)
+    who = getattr(args, "person", None)
+    if given is not None or who is None:
+        return given
+    if record_to is not None:
+        # Whoever is recorded for the first time has no baseline yet.
+        recorded_person(args)
+    found = profile_of(who)
+    if found is None:
+        print(f"{who} has no baseline here; deciding without one.", file=sys.stderr)
+    return found
+
+
+def _profile(args: argparse.Namespace, path: Path, model: Model) -> Profile:
     """Read the profile, and refuse it before anything is opened when it does not fit."""
-    path = getattr(args, "profile", None)
-    if path is None or model is None:
-        return None
     profile = load_profile(path)
     profile.require_fit(model, getattr(args, "notch", None) or model.manifest.input.preprocessing.notch_hz)
     return profile

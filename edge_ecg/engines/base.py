@@ -33,6 +33,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def backend(self) -> str:
+        """What computes inside that package: ``XNNPACK``, ``built-in kernels``, ``CPUExecutionProvider``."""
+        ...
+
+    @property
     def embedding(self) -> int:
         """How many values it makes of a window, as its file says."""
         ...

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import BundleError
 from .base import INPUT_SAMPLES, Encoder, Float32Array, as_windows
 from .quiet import without_info_lines
+from .tflite_file import check_tflite
 
 try:
     from ai_edge_litert.interpreter import Interpreter
@@ -28,6 +29,7 @@ class LiteRtEncoder:
     def __init__(self, name: str, interpreter: Any) -> None:
         self.name = name
         self.version = f"{_PACKAGE} {_installed(_PACKAGE)}"
+        self.backend = _backend(interpreter)
         self._interpreter = interpreter
         self._input = interpreter.get_input_details()[0]["index"]
         made = interpreter.get_output_details()[0]
@@ -55,6 +57,7 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
 
     """
     try:
+        check_tflite(model)
         with without_info_lines():
             interpreter = Interpreter(model_content=model, num_threads=threads)
             interpreter.allocate_tensors()
@@ -70,6 +73,14 @@ def load(name: str, model: bytes, *, threads: int = 1) -> Encoder:
             remedy="Export the bundle again, or choose another --engine.",
         ) from error
     return LiteRtEncoder(name, interpreter)
+
+
+def _backend(interpreter: Any) -> str:
+    """Whether the XNNPACK delegate took the graph over; without /sys, as in some containers, it does not."""
+    list_ops = getattr(interpreter, "_get_ops_details", None)  # no public name tells it
+    if list_ops is None:
+        return "unknown"
+    return "XNNPACK" if any(op["op_name"] == "DELEGATE" for op in list_ops()) else "built-in kernels"
 
 
 def _installed(package: str) -> str:

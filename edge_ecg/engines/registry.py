@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from ..bundle import Bundle
 from ..errors import BundleError, UsageError
 from .base import Encoder, EngineSpec
+from .onnx_file import check_onnx
+from .tflite_file import check_tflite
 
 AUTO = "auto"
 
@@ -33,6 +36,9 @@ RUNTIMES: dict[str, Runtime] = {
 }
 
 
+_CHECKS: dict[str, Callable[[bytes], None]] = {"litert": check_tflite, "onnx": check_onnx}
+
+
 class _Adapter(Protocol):
     def load(self, name: str, model: bytes, *, threads: int) -> Encoder: ...
 
@@ -40,6 +46,27 @@ class _Adapter(Protocol):
 def engine_names() -> tuple[str, ...]:
     """All that ``--engine`` accepts."""
     return (AUTO, *RUNTIMES, *ENGINES)
+
+
+def check_encoders(bundle: Bundle) -> None:
+    """Check the file of every engine that this version knows, as its runtime's adapter does before loading.
+
+    Raises
+    ------
+    BundleError
+        When one asks for more than arithmetic (:mod:`.onnx_file`, :mod:`.tflite_file`).
+
+    """
+    for name, file in bundle.manifest.engines.items():
+        if name in ENGINES:
+            try:
+                _CHECKS[ENGINES[name].runtime](bundle.read(file))
+            except ValueError as error:
+                raise BundleError(
+                    f"The encoder {file!r} in {bundle.source} is not one that edge-ecg runs.",
+                    why=f"{str(error)[0].upper()}{str(error)[1:]}.",
+                    remedy="Export the bundle again.",
+                ) from error
 
 
 def open_encoder(bundle: Bundle, engine: str = AUTO, *, threads: int = 1) -> Encoder:

@@ -114,13 +114,15 @@ class MlpHead:
             expected |= {f"{kind}{index}" for kind in "wb" for index in range(layers)}
             if set(arrays) != expected or not layers:
                 raise ValueError(f"it holds the arrays {', '.join(sorted(arrays)) or '(none)'}")
-            return cls(
-                arrays["mean"],
-                arrays["scale"],
-                [arrays[f"w{index}"] for index in range(layers)],
-                [arrays[f"b{index}"] for index in range(layers)],
-                arrays["temperature"].item(),
-            )
+            # What is too large for float32 becomes infinite, which is refused; no need to warn of it.
+            with np.errstate(over="ignore"):
+                return cls(
+                    arrays["mean"],
+                    arrays["scale"],
+                    [arrays[f"w{index}"] for index in range(layers)],
+                    [arrays[f"b{index}"] for index in range(layers)],
+                    arrays["temperature"].item(),
+                )
         except (ValueError, TypeError) as error:
             raise BundleError(
                 "A head file is not readable.", why=f"{error}.", remedy="Export the bundle again."

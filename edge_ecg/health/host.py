@@ -16,6 +16,8 @@ from importlib import metadata
 from pathlib import Path
 
 _COMMAND_TIMEOUT_S = 1.0
+# The kernel's own name of what /proc links to; a container or a locked-down service may show only one.
+_DEVICE_TREE, _DEVICE_TREE_IN_SYS = "proc/device-tree/", "sys/firmware/devicetree/base/"
 
 
 def run_command(words: Sequence[str]) -> str | None:
@@ -96,6 +98,8 @@ class Host:
         try:
             return (self.root / path).read_text(errors="replace").strip("\0 \n\t")
         except OSError:
+            if isinstance(path, str) and path.startswith(_DEVICE_TREE):
+                return self.read(_DEVICE_TREE_IN_SYS + path.removeprefix(_DEVICE_TREE))
             return None
 
     def glob(self, pattern: str) -> list[Path]:

@@ -8,7 +8,8 @@ from ..discovery import find_serial_ports, who_holds
 from .check import Check, fail, ok, unknown, warn
 from .host import Host
 
-# Debian and its children call the group dialout, Arch calls it uucp.
+# Debian and its children call the group dialout, Arch calls it uucp; where both are, the ports are dialout's
+# (Debian has kept an uucp for old programs, and lists it first).
 _GROUPS = ("dialout", "uucp")
 _PROCESS = re.compile(r"\(process (\d+)\)")
 _RULES = "/etc/udev/rules.d/99-edge-ecg.rules"
@@ -20,10 +21,10 @@ def permission(host: Host) -> Check:
     name = "serial permission"
     if host.user == 0:
         return ok(name, "root may open every port.")
-    for line in (host.read("etc/group") or "").splitlines():
-        group, _, number, members = (line.split(":") + [""] * 4)[:4]
-        if group not in _GROUPS or not number.isdecimal():
-            continue
+    lines = [(line.split(":") + [""] * 4)[:4] for line in (host.read("etc/group") or "").splitlines()]
+    known = {group: (number, members) for group, _, number, members in lines if number.isdecimal()}
+    for group in (group for group in _GROUPS if group in known):
+        number, members = known[group]
         if int(number) in host.groups:
             return ok(name, f"This user is in the group {group}.")
         listed = {member.strip() for member in members.split(",")} - {""}

@@ -9,6 +9,7 @@ from .check import Check
 from .host import Host
 
 CHECKS: tuple[Callable[[Host], Check | None], ...] = (
+    machine.board,
     software.python,
     software.userland,
     software.packages,

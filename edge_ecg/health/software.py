@@ -13,6 +13,7 @@ _VENV = "sudo apt install python3-venv && python3 -m venv ~/edge-ecg && ~/edge-e
 # The least versions that the package itself asks for.
 _NEEDED = {"numpy": "1.24", "samplerate": "0.2.4", "pyserial": "3.5", "rich": "13.7"}
 _ENGINES = ("ai-edge-litert", "tflite-runtime", "onnxruntime")
+_REINSTALL = "sudo apt install libstdc++6 && pip install --force-reinstall edge-ecg"
 # Dies with an illegal instruction on the Cortex-A72 of a Pi 4.
 _BAD_ONNXRUNTIME = "1.21.0"
 
@@ -86,15 +87,19 @@ def model(host: Host) -> Check:
     """Whether the bundled model is whole and computes here what it computed where it was made."""
     if host.package("onnxruntime") == _BAD_ONNXRUNTIME:
         return unknown("model", "Not tried: the installed onnxruntime could end this program.")
-    from ..bench.agreement import check_engine
-    from ..bundle import Golden
-    from ..model import load_model
-
     try:
+        from ..bench.agreement import check_engine
+        from ..bundle import Golden
+        from ..model import load_model
+
         loaded = load_model()
         agreement = check_engine(loaded, Golden.from_bundle(loaded.bundle))
     except EdgeEcgError as error:
         return fail("model", f"{error.what} {error.why}".strip(), error.remedy)
+    except ImportError as error:
+        # NumPy wraps what happened into a page of advice.
+        reason = error.__cause__ or error
+        return fail("model", f"A package cannot be loaded: {reason}.", _REINSTALL)
     if not agreement.passed:
         return fail(
             "model",

@@ -58,8 +58,10 @@ class Profile:
         Median interval features by name; NaN where no window gave one.
     heads:
         Refitted heads by task.
+    person:
+        The pseudonym of whoever sat at rest; None in files older than that entry.
     name:
-        What records call it: the stem of the file that it was read from. Not kept in the file.
+        What records call it: ``person``, or the stem of the file in older ones. Not kept in the file.
 
     """
 
@@ -75,6 +77,7 @@ class Profile:
     embedding: Float32Array
     features: Mapping[str, float]
     heads: Mapping[str, RefittedHead] = field(default_factory=dict)
+    person: str | None = None
     name: str = "profile"
 
     def require_fit(self, model: Model, notch_hz: float | None = None) -> None:

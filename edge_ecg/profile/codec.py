@@ -24,6 +24,7 @@ def encode(profile: Profile, replaces: str | None) -> str:
     entries: dict[str, Any] = {
         "type": KIND,
         "schema": SCHEMA,
+        "person": profile.person,
         "created": profile.created,
         "replaces": replaces,
         "model": profile.model,
@@ -48,6 +49,8 @@ def encode(profile: Profile, replaces: str | None) -> str:
 def decode(value: Mapping[str, Any], name: str) -> Profile:
     """Check plain JSON values and return the profile that they describe. Unknown extra keys are ignored.
 
+    ``name`` is for profiles that do not say whose they are.
+
     Raises
     ------
     FieldError
@@ -55,6 +58,7 @@ def decode(value: Mapping[str, Any], name: str) -> Profile:
 
     """
     top = Fields(value, "profile")
+    person = top.optional_text("person")
     scale, features = top.child("scale"), top.child("features")
     return Profile(
         model=top.text("model"),
@@ -69,7 +73,8 @@ def decode(value: Mapping[str, Any], name: str) -> Profile:
         embedding=_array(value.get("embedding"), "profile.embedding"),
         features={feature: _number_or_nan(features, feature) for feature in top.free("features")},
         heads={task: _head(one, top.free("heads")[task]) for task, one in top.child("heads").children()},
-        name=name,
+        person=person,
+        name=person or name,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..bundle.fields import FieldError, Fields
 from ..errors import DataError, EdgeEcgError
+from ..private_files import FILE_MODE, part_path, private_folder, sync_folder, write_part
 from .base import Profile
 from .codec import KIND, SCHEMA, decode, encode
 
@@ -47,7 +48,8 @@ def load_profile(path: str | os.PathLike[str]) -> Profile:
 def save_profile(profile: Profile, path: str | os.PathLike[str]) -> None:
     """Write a profile in one step; one that is there already is kept as ``NAME.prev.json``.
 
-    The file is for its owner alone (mode 600): it says something of a person.
+    The file is for its owner alone (mode 0600, or stricter where the one before was): it says something of a
+    person. Folders that are missing are made for the owner alone, too.
 
     Raises
     ------
@@ -56,20 +58,20 @@ def save_profile(profile: Profile, path: str | os.PathLike[str]) -> None:
 
     """
     target = Path(path)
-    half = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(target.parent)
         replaces = _created(target) if target.exists() else None
-        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(encode(profile, replaces))
-            file.flush()
-            os.fsync(file.fileno())
-        if replaces is not None:
-            _keep(target)
-        half.replace(target)
+        half = write_part(target, encode(profile, replaces).encode())
+        try:
+            if replaces is not None:
+                _keep(target)
+            half.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
+            raise
+        sync_folder(target.parent)
     except OSError as error:
-        with suppress(OSError):
-            half.unlink(missing_ok=True)
         raise _unwritable(target, error) from error
 
 
@@ -105,13 +107,14 @@ def undo_profile(path: str | os.PathLike[str]) -> Undone:
 def _keep(target: Path) -> None:
     """Copy by a hard link, so that ``target`` is never missing; by its bytes where there are no links."""
     previous = previous_path(target)
-    half = previous.with_name(previous.name + ".part")
+    half = part_path(previous)
     half.unlink(missing_ok=True)
     try:
         os.link(target, half)
+        # One that was written by hand or by an older version may be open to others.
+        half.chmod(half.stat().st_mode & FILE_MODE)
     except OSError:
-        half.write_bytes(target.read_bytes())
-        half.chmod(0o600)
+        half = write_part(previous, target.read_bytes())
     half.replace(previous)
 
 

@@ -40,6 +40,9 @@ class Acquisition:
     ----------
     reconnects:
         How often the device came back.
+    turns:
+        Counts every poll and every try to come back: one that stands still for long belongs to a reader that
+        hangs in a driver.
     limit_s:
         Device time after which a device that is away is waited for no more; None for ever.
     over_time:
@@ -60,6 +63,7 @@ class Acquisition:
         closing: threading.Event,
     ) -> None:
         self.reconnects = 0
+        self.turns = 0
         self.limit_s: float | None = None
         self.over_time = False
         self._address = address
@@ -140,6 +144,7 @@ class Acquisition:
 
     def _next_blocks(self) -> list[SampleBlock] | None:
         """Return what came within a poll; None when the end is wanted."""
+        self.turns += 1
         with self._lock:
             if self._closing.is_set():
                 return None
@@ -163,8 +168,10 @@ class Acquisition:
         self._timeline.interrupt()
         back_off = BackOff()
         while True:
+            self.turns += 1
             delay_s = min(back_off.delay_s, self._left_s(away_s))
             self._wait(delay_s)
+            self.turns += 1
             if self._closing.is_set():
                 return None
             away_s += delay_s

@@ -23,8 +23,9 @@ class Source(Protocol):
     another thread; iteration then ends.
 
     A source of a device may have ``counters``, a mapping of what was thrown away on the way, by kind, and how
-    often the device came back; the end record carries it. One that waits for a device that is away may have
-    ``end_at(device_s)``, which bounds that, and ``over_time``, whether it was the end.
+    often the device came back; the end record carries it. It may also have ``turns``, a number that rises as
+    long as its reader does anything, be it to look for a lost device. One that waits for a device that is
+    away may have ``end_at(device_s)``, which bounds that, and ``over_time``, whether it was the end.
     """
 
     @property

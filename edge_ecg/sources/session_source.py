@@ -115,6 +115,11 @@ class SessionSource:
         own = {"reconnects": self._acquisition.reconnects, "samples_dropped": self._queue.samples_dropped}
         return dict(self._acquisition.counters) | own
 
+    @property
+    def turns(self) -> int:
+        """A number that rises while the reader works (:class:`~edge_ecg.sources.acquisition.Acquisition`)."""
+        return self._acquisition.turns
+
     def end_at(self, device_s: float) -> None:
         """Let the iteration end when the device is away at that device time; ``over_time`` then says so."""
         self._acquisition.limit_s = device_s

@@ -26,7 +26,8 @@ INPUT_NAME = "window"
 _LAST_DEPRECATED_CODE = 127  # PLACEHOLDER_FOR_GREATER_OP_CODES
 
 
-def _load_schema() -> Any:
+def load_schema() -> Any:
+    """Return the classes of the TFLite format; UsageError when LiteRT, which brings them, is missing."""
     try:
         return import_module(SCHEMA_MODULE)
     except ModuleNotFoundError as error:
@@ -41,7 +42,7 @@ class Graph:
     """Collects tensors, buffers and operators of one subgraph; tensors are known by their index."""
 
     def __init__(self) -> None:
-        self.schema = _load_schema()
+        self.schema = load_schema()
         self.buffers: list[Any] = [self.schema.BufferT()]
         self.tensors: list[Any] = []
         self.operators: list[Any] = []

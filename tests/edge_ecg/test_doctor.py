@@ -39,7 +39,7 @@ def host(tmp_path: Path) -> Host:
     put(
         tmp_path,
         {
-            "etc/group": "root:x:0:\ndialout:x:20:ann\nbluetooth:x:112:\n",
+            "etc/group": "root:x:0:\nuucp:x:10:\ndialout:x:20:ann\nbluetooth:x:112:\n",
             "etc/passwd": "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n",
             "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
             "proc/1/comm": "systemd\n",
@@ -84,8 +84,8 @@ def test_a_healthy_pi_has_nothing_to_mend(host: Host) -> None:
     found = [check for check in examine(host) if check.name not in ("model", "serial ports")]
     assert {check.name: check.status for check in found} == dict.fromkeys(
         [
-            "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth", "bt: addresses",
-            "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
+            "board", "python", "64-bit", "packages", "engine", "serial permission", "Bluetooth",
+            "bt: addresses", "Bluetooth and WLAN", "clock", "disk", "power", "temperature", "CPU governor",
         ],
         Status.OK,
     )  # fmt: skip
@@ -98,6 +98,26 @@ def expect(check: Check | None, status: Status, *words: str) -> None:
         assert word in f"{check.sentence} | {check.remedy}"
     if status in (Status.WARN, Status.FAIL):
         assert check.remedy
+
+
+def test_the_board_is_named_where_only_sys_shows_it(host: Host) -> None:
+    expect(machine.board(host), Status.OK, "Raspberry Pi 4 Model B Rev 1.5.")
+    (host.root / "proc/device-tree/model").unlink()
+    assert machine.board(host) is None
+    assert not host.is_pi
+    put(host.root, {"sys/firmware/devicetree/base/model": "Raspberry Pi 5 Model B Rev 1.0\0"})
+    expect(machine.board(host), Status.OK, "Raspberry Pi 5 Model B Rev 1.0.")
+    assert host.is_pi
+
+
+def test_a_package_that_cannot_be_loaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: object) -> None:
+        raise ImportError("page of advice") from ImportError("libstdc++.so.6: cannot open shared object file")
+
+    monkeypatch.setattr("edge_ecg.model.load_model", load)
+    check = software.model(host)
+    expect(check, Status.FAIL, "libstdc++.so.6", "apt install libstdc++6")
+    assert "advice" not in check.sentence
 
 
 def test_python(host: Host) -> None:

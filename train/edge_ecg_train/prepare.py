@@ -136,7 +136,8 @@ def prepare(
         _add_tasks(labels, dataset, root)
         rules[dataset.name] = dataset.rules(root)
     entries: list[dict[str, object]] = []
-    with StoreWriter(store, overwrite=overwrite) as writer:
+    private = any(dataset.private for dataset, _ in sets)
+    with StoreWriter(store, overwrite=overwrite, private=private) as writer:
         for dataset, root in sets:
             labeller = Labeller(rules[dataset.name], preparation.labels)
             if labeller.needs_means:

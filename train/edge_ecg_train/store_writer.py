@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_ecg.errors import DataError
+from edge_ecg.private_files import create_private, private_folder
 
 from .store import (
     META,
@@ -62,6 +63,8 @@ class StoreWriter:
         The folder to be. Its parent is made when needed.
     overwrite:
         Replace a store that is already there. Anything else is never replaced.
+    private:
+        For the owner alone: a folder of mode 0700 with files of mode 0600, whatever the umask.
 
     Raises
     ------
@@ -70,9 +73,10 @@ class StoreWriter:
 
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False, private: bool = False) -> None:
         self.path = path.absolute()
         self.overwrite = overwrite
+        self.private = private
         self._refuse_to_replace()
         self._meta: list[WindowMeta] = []
         self._folder: Path | None = None
@@ -97,8 +101,11 @@ class StoreWriter:
         # Named before it is made, so that an interrupt in between finds it.
         self._folder = self._beside()
         try:
-            self._folder.mkdir(parents=True)
-            self._file = (self._folder / WINDOWS).open("wb")
+            if self.private:
+                private_folder(self._folder)
+            else:
+                self._folder.mkdir(parents=True)
+            self._file = self._create(WINDOWS)
             self._write_header()
         except OSError as error:
             self._discard()
@@ -118,6 +125,11 @@ class StoreWriter:
     def _beside(self) -> Path:
         """A hidden place in the same folder, so that moving from there is a rename."""
         return self.path.parent / f".{self.path.name}.{secrets.token_hex(4)}"
+
+    def _create(self, name: str) -> BinaryIO:
+        assert self._folder is not None
+        path = self._folder / name
+        return os.fdopen(create_private(path), "wb") if self.private else path.open("wb")
 
     def _discard(self) -> None:
         if self._file is not None:
@@ -155,7 +167,8 @@ class StoreWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        np.savez_compressed(self._folder / META, allow_pickle=False, **self._columns(labels))
+        with self._create(META) as file:
+            np.savez_compressed(file, allow_pickle=False, **self._columns(labels))
         info = {
             "schema": SCHEMA,
             "windows": len(self._meta),
@@ -167,7 +180,8 @@ class StoreWriter:
             "labelling": dict(labelling),
             "labels_hash": labels_hash(labels, labelling),
         }
-        (self._folder / STORE).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+        with self._create(STORE) as file:
+            file.write((json.dumps(info, indent=2) + "\n").encode())
         self._move_into_place()
         return WindowStore.open(self.path)
 

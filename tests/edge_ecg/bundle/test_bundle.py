@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,25 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_ecg.bundle import Golden, Manifest, TaskSpec, bundle_bytes, read_bundle, write_bundle
+from edge_ecg.bundle import Golden, Manifest, bundle_bytes, read_bundle, write_bundle
 from edge_ecg.bundle.archive import Entry, pack, unpack
 from edge_ecg.bundle.reader import MAX_BYTES
 from edge_ecg.errors import BundleError
 
 SMALL = {"heads/stress.npz": b"abc", "encoder.fp32.onnx": b"PK\x03\x04", "CARD.md": b"# Card\n"}
-
-
-@pytest.fixture(scope="module")
-def small_manifest(manifest: Manifest) -> Manifest:
-    """One task and one engine, whose files are not read here."""
-    tasks = {"stress": TaskSpec(("rest", "stress"), "heads/stress.npz")}
-    return replace(manifest, tasks=tasks, engines={"onnx-fp32": "encoder.fp32.onnx"})
-
-
-@pytest.fixture(scope="module")
-def small(small_manifest: Manifest) -> bytes:
-    """A bundle of about a thousand bytes."""
-    return bundle_bytes(small_manifest, SMALL)
 
 
 def read(data: bytes) -> None:
@@ -63,14 +52,6 @@ def test_the_same_files_give_the_same_bytes_in_any_order(small: bytes) -> None:
     again = read_bundle(io.BytesIO(small)).manifest
     assert bundle_bytes(again, dict(reversed(SMALL.items()))) == small
     assert unpack(small)[0][0] == "manifest.json"
-
-
-def test_a_signature_has_its_place(small: bytes) -> None:
-    bundle = read_bundle(io.BytesIO(small))
-    signed = bundle_bytes(bundle.manifest, SMALL, signature=b"\x01" * 64)
-    again = read_bundle(io.BytesIO(signed))
-    assert again.signature == b"\x01" * 64
-    assert again.name_at_sha == bundle.name_at_sha
 
 
 def test_every_flipped_byte_is_refused(small: bytes) -> None:
@@ -196,8 +177,50 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "large.ecgb"
     with path.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="no model bundle"):
+            read_bundle(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_stream_without_end_is_not_read_to_its_end() -> None:
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def read(self, size: int = -1) -> bytes:
+            assert 0 < size <= 2**20
+            self.given += size
+            return b"P" * size
+
+    endless = Endless()
     with pytest.raises(BundleError, match="no model bundle"):
+        read_bundle(endless)
+    assert endless.given <= MAX_BYTES + 2**20
+
+
+def test_a_small_file_takes_little_memory(small: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "small.ecgb"
+    path.write_bytes(small)
+    read_bundle(path)
+    tracemalloc.start()
+    try:
         read_bundle(path)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_bundle_from_a_pipe(small: bytes) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, small)
+    os.close(writing)
+    try:
+        assert read_bundle(f"/dev/fd/{reading}").manifest.name == "untrained"
+    finally:
+        os.close(reading)
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "a folder"])

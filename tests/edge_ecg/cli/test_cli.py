@@ -43,7 +43,7 @@ def test_version() -> None:
 def test_help_lists_every_verb_and_the_first_thing_to_try() -> None:
     done = call("--help")
     assert done.returncode == 0
-    assert all(f"\n    {verb} " in done.stdout for verb in edge_ecg.cli.VERBS)
+    assert all(f"\n    {verb} " in done.stdout for verb, row in edge_ecg.cli.VERBS.items() if not row.hidden)
     assert "edge-ecg run --demo" in done.stdout
     assert "not a medical device" in done.stdout
 
@@ -241,15 +241,60 @@ def test_inspect_tells_what_each_task_needs_and_how_well_it_does(bundle_path: Pa
 
 
 def test_bench_measures_every_engine_after_checking_it(bundle_path: Path) -> None:
-    done = call("bench", "--model", bundle_path, "--windows", 5, "--warm-up", 1, "--json")
+    done = call(
+        *(
+            "bench",
+            "--model",
+            bundle_path,
+            "--windows",
+            5,
+            "--warm-up",
+            1,
+            "--hops",
+            1,
+            "--duty",
+            1,
+            "--json",
+        ),
+        *("--starts", 1),
+    )
     assert done.returncode == 0, done.stderr
-    rows = records(done.stdout)
+    (report,) = records(done.stdout)
+    assert report["type"] == "bench_report"
+    rows = report["engines"]
     assert [row["engine"] for row in rows] == list(read_bundle(bundle_path).manifest.engines)
     for row in rows:
-        assert 0 < row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
-        assert 0 < row["loaded_s"] <= row["first_decision_s"]
-        assert row["golden_min_cosine"] > 0.9999
-        assert row["golden_decisions_equal"] is True
+        latency, cold = row["latency"], row["cold_start"]
+        assert 0 < latency["p50_ms"] <= latency["p90_ms"] <= latency["p95_ms"] <= latency["p99_ms"]
+        assert latency["p99_ms"] <= latency["max_ms"]
+        assert 0 < cold["loaded_s"] <= cold["first_decision_s"]
+        assert 0 < cold["rss_mb"] <= cold["peak_rss_mb"]
+        assert row["golden"]["min_cosine"] > 0.9999
+        assert row["golden"]["decisions_equal"] is True
+        assert row["end_to_end"]["hop"]["windows"] == row["duty"]["hop"]["windows"] == 1
+
+
+def test_bench_compares_saved_reports(
+    bundle_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "here.json"
+    done = call(
+        *("bench", "--model", bundle_path, "--windows", 3, "--warm-up", 1, "--hops", 1, "--save", kept),
+        *("--engine", "onnx-int8", "--starts", 1),
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(kept.read_text())["engines"][0]["samples_ms"]) == 3
+    assert edge_ecg.cli.main(["bench", "--compare", str(kept), str(kept), "--json"]) == 0
+    (both,) = records(capsys.readouterr().out)
+    assert both["engines"][0]["ratios"]["encoder p50"] == 1.0
+    assert edge_ecg.cli.main(["bench", "--compare", str(kept), str(kept)]) == 0
+    assert "B / A" in capsys.readouterr().out
+    for words in ([], 3 * [str(kept)], [str(kept), str(kept), "--on", "pi"]):
+        assert edge_ecg.cli.main(["bench", "--compare", *words]) == 2
+        assert "Two sides are compared." in capsys.readouterr().err
+    kept.write_text("{}")
+    assert edge_ecg.cli.main(["bench", "--compare", str(kept), str(kept)]) == 5
+    assert "is no report" in capsys.readouterr().err
 
 
 def test_bench_refuses_a_model_that_computes_something_else(bundle_path: Path, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
         ({"temperature": np.array(0.0)}, "positive"),
         ({"w7": np.zeros((3, 1))}, "holds the arrays"),
         ({"mean": np.zeros((3, 1))}, "one vector each"),
-        ({"mean": np.array([object()], dtype=object)}, "allow_pickle"),
+        ({"mean": np.array([object()], dtype=object)}, "plain numbers"),
     ],
 )
 def test_a_file_that_is_no_head_is_refused(change: dict[str, np.ndarray], sentence: str) -> None:

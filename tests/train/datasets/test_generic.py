@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,11 +19,11 @@ from hypothesis import strategies as st
 from edge_ecg.cli import main
 from edge_ecg.errors import DataError
 from edge_ecg_train.datasets import Recording, get_dataset
-from edge_ecg_train.datasets.generic import Generic
+from edge_ecg_train.datasets.generic import Generic, numbered
 from edge_ecg_train.datasets.generic_labels import read_labels
 from edge_ecg_train.store import NO_LABEL, WindowStore
 
-GENERIC = get_dataset("generic")
+GENERIC = get_dataset("generic").with_names()
 
 
 @pytest.fixture(scope="session")
@@ -80,11 +82,45 @@ def test_prepare_and_check_as_typed(lab: Path, tmp_path: Path, capsys: pytest.Ca
     assert main([str(word) for word in words]) == 0
     assert json.loads(capsys.readouterr().out)["labels"] == {"stress": ["rest", "stress"]}
     store = WindowStore.open(store_path)
-    bob = store.subject == "generic/bob"
+    bob = store.subject == "generic/P2"
     start_s, label = store.start_s[bob], store.label("stress")[bob]
     np.testing.assert_array_equal(label, np.where(start_s <= 15, 0, np.where(start_s >= 30.5, 1, NO_LABEL)))
     assert set(label) == {NO_LABEL, 0, 1}
     assert set(store.label("stress")[store.session == "2"]) == {1}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_names_stand_in_a_store_only_when_they_are_to_be_kept(lab: Path, tmp_path: Path, keep: bool) -> None:
+    words = ["data", "prepare", "generic", "--root", lab, "-o", tmp_path / "store"]
+    before = os.umask(0)
+    try:
+        assert main([str(word) for word in words] + ["--keep-names"] * keep) == 0
+    finally:
+        os.umask(before)
+    store = WindowStore.open(tmp_path / "store")
+    pairs = set(zip(store.subject.tolist(), store.session.tolist(), strict=True))
+    named = {("generic/ann", "1"), ("generic/ann", "2"), ("generic/bob", "bob")}
+    assert pairs == (named if keep else {("generic/P1", "1"), ("generic/P1", "2"), ("generic/P2", "1")})
+    assert ("ann" in (store.path / "store.json").read_text()) is False
+    # Recordings of one's own are for their owner alone, whatever the umask.
+    assert stat.S_IMODE(store.path.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in store.path.iterdir()} == {0o600}
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(max_size=3), st.text(max_size=3)),
+        max_size=120,
+        unique_by=lambda pair: (pair[0], pair[1]),
+    )
+)
+def test_numbers_sort_as_the_names_do_and_part_the_same_recordings(named: list[tuple[str, str]]) -> None:
+    pairs = numbered(named)
+    assert len(set(pairs)) == len(pairs)
+    people = {name: subject for (name, _), (subject, _) in zip(named, pairs, strict=True)}
+    assert len(set(people.values())) == len(people)
+    assert [people[name] for name in sorted(people)] == sorted(people.values())
+    assert numbered(named) == pairs
 
 
 def test_rules_of_ones_own(lab: Path) -> None:
@@ -149,7 +185,7 @@ def test_the_channel(files: ModuleType, synthetic: Any, tmp_path: Path) -> None:
     assert list(report.damaged) == ["generic/b b"]
     assert "line 3" in report.damaged["generic/b b"]
     assert "columns channel, fs_hz, unit" in report.damaged["generic/b b"]
-    a, b = Generic(channel="0").recordings(tmp_path)
+    a, b = Generic(channel="0", keep_names=True).recordings(tmp_path)
     np.testing.assert_array_equal(a.ecg_mv(), two)
     np.testing.assert_array_equal(b.ecg_mv(), one)
 

@@ -50,7 +50,8 @@ class Dataset(ABC):
     ``people`` and ``hours`` describe the published set, whatever a folder holds of it. ``labels`` are the
     classes of tasks that a reader labels itself, a whole recording at a time; all other tasks come from the
     rules of ``tasks.toml``. ``caution`` is what whoever reads numbers from it must know. ``forms`` are tried
-    in order.
+    in order. ``private`` is True where a store of the set is for its owner alone: recordings that nobody has
+    published.
     """
 
     name: ClassVar[str]
@@ -63,6 +64,7 @@ class Dataset(ABC):
     citation: ClassVar[str]
     url: ClassVar[str]
     forms: ClassVar[tuple[Form, ...]]
+    private: ClassVar[bool] = False
 
     @abstractmethod
     def _recordings(self, folder: Path, form: Form) -> Iterator[Recording]:
@@ -90,6 +92,10 @@ class Dataset(ABC):
             why="Its reader knows where the ECG is.",
             remedy="Leave out --channel.",
         )
+
+    def with_names(self) -> Dataset:
+        """The same set with people called as its table calls them; a published set has pseudonyms there."""
+        return self
 
     def rules(self, root: Path | None = None) -> tuple[Rule, ...]:
         """How this set's annotations become classes; ``root`` for a set that brings its own rules."""

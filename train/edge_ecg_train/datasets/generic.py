@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -30,6 +31,9 @@ class Generic(Dataset):
     ----------
     channel:
         Name or number (from 0) of the ECG's channel where ``labels.csv`` gives none.
+    keep_names:
+        Call people and sessions as ``labels.csv`` does. Else they get numbers: ``generic/P07``, in the order
+        of their names (so that splits by people stay what they are), sessions in the order of the table.
 
     """
 
@@ -42,13 +46,19 @@ class Generic(Dataset):
     citation = "none: recordings of one's own"
     url = ""
     forms = (Form("labels.csv", (NAME,), ("generic",)),)
+    private = True
 
-    def __init__(self, channel: str | None = None) -> None:
+    def __init__(self, channel: str | None = None, *, keep_names: bool = False) -> None:
         self.channel = channel
+        self.keep_names = keep_names
 
     def with_channel(self, channel: str) -> Generic:
         """The same folder, with the ECG's channel given where ``labels.csv`` gives none."""
-        return Generic(channel)
+        return Generic(channel, keep_names=self.keep_names)
+
+    def with_names(self) -> Generic:
+        """The same folder, with people and sessions called as ``labels.csv`` calls them."""
+        return Generic(self.channel, keep_names=True)
 
     def rules(self, root: Path | None = None) -> tuple[Rule, ...]:
         """The folder's own rules, and one for each column of words without; none when no folder is given."""
@@ -79,8 +89,13 @@ class Generic(Dataset):
 
     def _recordings(self, folder: Path, form: Form) -> Iterator[Recording]:
         labels = read_labels(folder / NAME)
-        for file in labels.files:
-            yield self._recording(folder, labels, file)
+        named = [(file.subject, file.session) for file in labels.files]
+        for file, (subject, session) in zip(
+            labels.files, named if self.keep_names else numbered(named), strict=True
+        ):
+            yield replace(
+                self._recording(folder, labels, file), subject=f"{self.name}/{subject}", session=session
+            )
 
     def _recording(self, folder: Path, labels: Labels, file: File) -> Recording:
         path = folder / file.name
@@ -88,7 +103,7 @@ class Generic(Dataset):
         options = {OPENING[name]: value for name, value in given.items()}
         recording = Recording(
             dataset=self.name,
-            subject=f"generic/{file.subject}",
+            subject=file.subject,
             session=file.session,
             lead=given.get("channel", "ECG"),
             fs_hz=1.0,
@@ -114,6 +129,23 @@ class Generic(Dataset):
             load=partial(load_file, path, options, n_samples),
             spans=spans,
         )
+
+
+def numbered(named: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return (subject, session) with numbers for names: ``("P02", "1")``.
+
+    People are numbered in the order of their names, so that they sort as before; the sessions of each in the
+    order in which they come.
+    """
+    people = sorted({subject for subject, _ in named})
+    width = len(str(len(people)))
+    number = {subject: f"P{index:0{width}}" for index, subject in enumerate(people, 1)}
+    sessions: Counter[str] = Counter()
+    pairs = []
+    for subject, _ in named:
+        sessions[subject] += 1
+        pairs.append((number[subject], str(sessions[subject])))
+    return pairs
 
 
 def _span(path: Path, row: Row, duration_s: float) -> Span:

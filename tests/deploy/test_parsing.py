@@ -1,0 +1,383 @@
+"""What flash reads: fleets, stages, pins, wheels' names, a device's answers, ssh's words. No sshd needed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_ecg.deploy.remote.device_side import device_error
+from edge_ecg.deploy.remote.failures import ssh_failure
+from edge_ecg.deploy.remote.fleet import parse_fleet, read_fleet
+from edge_ecg.deploy.remote.host_key import seen_key
+from edge_ecg.deploy.remote.options import SshOptions
+from edge_ecg.deploy.remote.pins import parse_pins, pins
+from edge_ecg.deploy.remote.probe import parse_probe, require_usable
+from edge_ecg.deploy.remote.ssh import Completed
+from edge_ecg.deploy.remote.stages import stage_ends
+from edge_ecg.deploy.remote.trust import read_public_key
+from edge_ecg.deploy.remote.wheel import build_wheel
+from edge_ecg.deploy.remote.wheelhouse import SYSTEMS, Target, pick
+from edge_ecg.errors import BundleError, DataError, GateError, RemoteError, UsageError
+
+BOOKWORM = SYSTEMS["bookworm"]
+
+
+# ------------------------------------------------------------------ fleets
+
+
+def test_a_fleet_as_the_docs_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text(
+        'ssh_options = ["User=ecg"]\n[[host]]\naddress = "a.local"\nname = "bed 1"\ngroups = ["ward"]\n'
+        'ssh_options = ["Port=2222"]\n[[host]]\naddress = "b.local"\n'
+    )
+    first, second = read_fleet(path)
+    assert (first.name, first.address, first.groups) == ("bed 1", "a.local", ("ward",))
+    # ssh takes the first of an option given twice: the command line's, the host's, everybody's.
+    assert first.options(SshOptions(options=("Port=1",))).options == ("Port=1", "Port=2222", "User=ecg")
+    assert (second.name, second.ssh_options) == ("b.local", ("User=ecg",))
+    assert [host.name for host in read_fleet(path, ["ward"])] == ["bed 1"]
+    with pytest.raises(UsageError, match="Is 'ward' meant"):
+        read_fleet(path, ["wards"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "names no host"),
+        ("[[host]]\n", "has no address"),
+        ('[[host]]\naddres = "a"\n', "Is 'address' meant"),
+        ('hots = 1\n[[host]]\naddress = "a"\n', "Is 'host' meant"),
+        ('[host]\naddress = "a"\n', "no list of tables"),
+        ('[[host]]\naddress = "-oProxyCommand=x"\n', "is no host"),
+        ('[[host]]\naddress = "a"\n[[host]]\naddress = "a"\n', "twice"),
+        ('[[host]]\naddress = "a"\nname = "x"\n[[host]]\naddress = "b"\nname = "x"\n', "twice"),
+        ('[[host]]\naddress = "a"\ngroups = "ward"\n', "no list of texts"),
+        ('[[host]]\naddress = "a"\nname = ""\n', "no text of one line"),
+        ("[[host]\n", "is not TOML"),
+    ],
+)
+def test_what_is_no_fleet(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "fleet.toml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        read_fleet(tmp_path / "fleet.toml")
+    assert said in str(caught.value)
+
+
+_SCALARS = st.sampled_from([None, True, 0, "", "a", "b", "-o", "a b", ["x"], [1], "\x00"])
+_ROWS = st.dictionaries(
+    st.sampled_from(["address", "name", "groups", "ssh_options", "x"]), _SCALARS, max_size=4
+) | st.fixed_dictionaries({"address": st.sampled_from(["a", "b", "c"])})
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "host": st.lists(_ROWS | _SCALARS, max_size=4) | _SCALARS,
+            "ssh_options": _SCALARS,
+            "x": _SCALARS,
+        },
+    )
+)
+def test_any_fleet_is_read_or_refused_in_a_sentence(data: dict[str, object]) -> None:
+    try:
+        hosts = parse_fleet(data, "fleet.toml")
+    except UsageError:
+        return
+    assert hosts
+    assert len({host.name for host in hosts}) == len(hosts)
+
+
+# ------------------------------------------------------------------ stages
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts", "ends"),
+    [
+        ("1,10%,100%", 20, [1, 2, 20]),
+        ("1,10%,100%", 1, [1]),
+        ("1,10%,100%", 200, [1, 20, 200]),
+        ("1,10%,100%", 5, [1, 5]),
+        ("2, 50%", 9, [2, 5, 9]),
+        ("100%", 3, [3]),
+        ("7", 3, [3]),
+        ("1", 0, []),
+    ],
+)
+def test_stages(text: str, hosts: int, ends: list[int]) -> None:
+    assert stage_ends(text, hosts) == ends
+
+
+@pytest.mark.parametrize("text", ["", "0", "0%", "101%", "-1", "half", "1;2", "1.5"])
+def test_what_is_no_stage(text: str) -> None:
+    with pytest.raises(UsageError):
+        stage_ends(text, 20)
+
+
+@given(
+    st.lists(st.integers(1, 300).map(str) | st.integers(1, 100).map("{}%".format), min_size=1),
+    st.integers(1, 500),
+)
+def test_stages_rise_and_reach_everybody(stages: list[str], hosts: int) -> None:
+    ends = stage_ends(",".join(stages), hosts)
+    assert ends[-1] == hosts
+    assert all(one < other for one, other in zip([0, *ends], ends, strict=False))
+
+
+# ------------------------------------------------------------------ pins and wheels
+
+
+def test_pins_are_fixed_and_never_the_one_that_dies_on_a_pi_4() -> None:
+    both = pins("both")
+    assert set(pins()) < set(both)
+    assert any(one.startswith("onnxruntime==") for one in both)
+    assert "onnxruntime==1.21.0" not in both
+    assert not any("torch" in one or "scipy" in one for one in both)
+
+
+@pytest.mark.parametrize(
+    "line", ["numpy>=1", "numpy", "-r other", "--index-url http://x", "numpy==1 ; x", "a==1 b==2"]
+)
+def test_a_line_that_fixes_no_version(line: str) -> None:
+    with pytest.raises(DataError):
+        parse_pins(f"# head\n\n{line}\n", "pins.txt")
+
+
+@pytest.mark.parametrize(
+    ("wheel", "fits"),
+    [
+        ("numpy-2.4.6-cp311-cp311-manylinux_2_27_aarch64.manylinux_2_28_aarch64.whl", True),
+        ("numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.whl", False),
+        ("numpy-2.4.6-cp312-cp312-manylinux_2_27_aarch64.whl", False),
+        ("numpy-2.4.6-cp311-cp311-manylinux_2_39_aarch64.whl", False),
+        ("numpy-2.4.6-cp311-cp311-musllinux_1_2_aarch64.whl", False),
+        ("numpy-2.4.6-cp311-cp311t-manylinux_2_27_aarch64.whl", False),
+        ("cryptography-50.0.2-cp311-abi3-manylinux2014_aarch64.manylinux_2_17_aarch64.whl", True),
+        ("cryptography-50.0.2-cp312-abi3-manylinux2014_aarch64.whl", False),
+        ("protobuf-7.36.2-cp310-abi3-manylinux2014_aarch64.whl", True),
+        ("pyserial-3.5-py2.py3-none-any.whl", True),
+        ("rich-15.0.0-py3-none-any.whl", True),
+        ("future-1-py312-none-any.whl", False),
+        ("x-1-1build-py3-none-any.whl", True),
+        ("x-1-py3-none-linux_aarch64.whl", True),
+        ("x-1-py3-none-win_amd64.whl", False),
+        ("x-1.tar.gz", False),
+        ("x.whl", False),
+    ],
+)
+def test_which_wheels_a_bookworm_pi_takes(wheel: str, fits: bool) -> None:
+    assert BOOKWORM.accepts(wheel) is fits
+
+
+@given(st.text(max_size=40), st.sampled_from(["", ".whl"]))
+def test_any_file_name_is_a_wheel_or_none(name: str, end: str) -> None:
+    assert BOOKWORM.accepts(name + end) in {True, False}
+
+
+def test_pip_accepts_what_we_accept() -> None:
+    """Against pip's own idea of this machine's tags: for every wheel of the pins that is installed here."""
+    from pip._vendor.packaging.tags import sys_tags
+    from pip._vendor.packaging.utils import parse_wheel_filename
+
+    version, glibc = (sys.version_info[0], sys.version_info[1]), (2, 36)
+    here = Target(version, "x86_64", glibc)
+    ours = set(sys_tags())
+    tag = f"cp{version[0]}{version[1]}"
+    for python in (tag, "cp39", "cp314", "py3", "py2.py3", "py310"):
+        for abi in (tag, "abi3", "none"):
+            for platform in (
+                "any",
+                "manylinux_2_17_x86_64",
+                "manylinux2014_x86_64",
+                "manylinux_2_17_aarch64",
+            ):
+                name = f"x-1-{python}-{abi}-{platform}.whl"
+                if abi == "none" and (platform != "any" or python.startswith("cp")):
+                    continue
+                if (python.startswith("py") and abi != "none") or (abi != "none" and platform == "any"):
+                    continue  # nobody builds such
+                accepted = bool(parse_wheel_filename(name)[3] & ours)
+                assert here.accepts(name) is accepted, name
+
+
+def test_missing_wheels_are_named(tmp_path: Path) -> None:
+    (tmp_path / "backports_strenum-1.2.8-py3-none-any.whl").touch()
+    (tmp_path / "numpy-2.4.6-cp313-cp313-manylinux_2_27_aarch64.whl").touch()
+    found, missing = pick(tmp_path, ["backports.strenum==1.2.8", "numpy==2.4.6"], BOOKWORM)
+    assert [path.name for path in found] == ["backports_strenum-1.2.8-py3-none-any.whl"]
+    assert missing == ["numpy==2.4.6"]
+
+
+def test_the_wheel_is_the_same_each_time_and_holds_the_runtime_alone(tmp_path: Path) -> None:
+    data = build_wheel()
+    assert data == build_wheel()
+    path = tmp_path / "edge_ecg-0-py3-none-any.whl"
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"edge_ecg", "edge_ecg_bridge"}
+    assert "edge_ecg/deploy/edge-ecg-start.sh" in names
+    assert "edge_ecg/deploy/remote/probe.sh" in names
+    assert not any(name.endswith(".pyc") for name in names)
+    # It runs from where it lies, without the checkout.
+    code = "import edge_ecg, edge_ecg.cli; print(edge_ecg.__file__)"
+    argv = [sys.executable, "-c", code]
+    told = subprocess.run(
+        argv, env={"PYTHONPATH": str(path)}, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert str(path) in told.stdout
+
+
+# ------------------------------------------------------------------ a device's answers
+
+
+def probed(**changes: str) -> str:
+    answers = {
+        "machine": "aarch64",
+        "kernel": "Linux 6.6.51",
+        "user": "pi",
+        "user_home": "/home/pi",
+        "root": "/home/pi/.local/share/edge-ecg",
+        "board": "Raspberry Pi 4 Model B Rev 1.4",
+        "system": "Debian GNU/Linux 12 (bookworm)",
+        "time": "1000",
+        "writable": "yes",
+        "free_kib": "1000000",
+        "python": "/usr/bin/python3|3.11|linux-aarch64|64|glibc 2.36|yes",
+        "sudo": "no",
+        "systemd": "yes",
+        "current": "",
+        "start_script": "",
+        **changes,
+    }
+    return "".join(f"{key}={value}\n" for key, value in answers.items() if value != "absent")
+
+
+def refusal(**changes: str) -> RemoteError:
+    with pytest.raises(RemoteError) as caught:
+        require_usable("pi", parse_probe(probed(**changes), 1000.0), 1 << 20)
+    return caught.value
+
+
+def test_a_pi_4_is_welcome() -> None:
+    found = parse_probe(probed() + "runtime=a\nruntime=b\nrelease=0001-x-1|abc|a|yes\n", 990.0)
+    assert require_usable("pi", found, 1 << 20) == []
+    assert found.python().tag == "cp311"
+    assert (found.skew_s, found.runtimes) == (10.0, ("a", "b"))
+    assert found.has("abc", "a")
+    assert not found.runs("abc", "a")  # it is not the current one
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"machine": "armv7l", "python": "/p|3.11|linux-armv7l|32|glibc 2.36|yes"}, "32-bit"),
+        ({"machine": "armv6l", "python": "/p|3.11|linux-armv6l|32|glibc 2.36|yes"}, "32-bit"),
+        # A 64-bit kernel below a 32-bit Raspberry Pi OS: the Python tells.
+        ({"python": "/p|3.11|linux-aarch64|32|glibc 2.36|yes"}, "32-bit"),
+        ({"machine": "riscv64", "python": "/p|3.11|linux-riscv64|64|glibc 2.36|yes"}, "is a riscv64"),
+        ({"python": "/p|3.9|linux-aarch64|64|glibc 2.31|yes"}, "Its newest is 3.9"),
+        ({"python": ""}, "none at all"),
+        ({"python": "/p|3.11|linux-aarch64|64||yes"}, "does not use glibc"),
+        ({"python": "/p|3.11|linux-aarch64|64|glibc 2.27|yes"}, "too old"),
+        ({"python": "/p|3.11|linux-aarch64|64|glibc 2.36|no"}, "sudo apt install python3-venv"),
+        ({"free_kib": "100"}, "too full"),
+        ({"writable": "no"}, "may not write"),
+    ],
+)
+def test_what_is_refused_and_in_which_words(changes: dict[str, str], said: str) -> None:
+    error = refusal(**changes)
+    assert said in str(error)
+    assert error.exit_code == 7
+
+
+def test_of_several_pythons_the_first_that_will_do() -> None:
+    text = probed(python="/usr/bin/python3|3.9|linux-aarch64|64|glibc 2.36|yes")
+    text += "python=/usr/bin/python3.12|3.12|linux-aarch64|64|glibc 2.36|no\n"
+    text += "python=/opt/python3.13|3.13|linux-aarch64|64|glibc 2.36|yes\n"
+    assert parse_probe(text, 0.0).python().path == "/opt/python3.13"
+
+
+def test_a_clock_that_is_days_off_is_worth_a_warning() -> None:
+    found = parse_probe(probed(), 1000.0 + 5 * 86400)
+    assert "5 days behind" in require_usable("pi", found, 1)[0]
+
+
+@given(st.text(max_size=200))
+def test_any_answer_is_understood_or_refused(text: str) -> None:
+    try:
+        found = parse_probe(text, 0.0)
+    except (ValueError, KeyError, IndexError):
+        return
+    assert found.machine is not None
+
+
+def test_the_probe_script_is_true_of_this_machine_and_changes_nothing(tmp_path: Path) -> None:
+    script = files("edge_ecg.deploy.remote").joinpath("probe.sh").read_text()
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, env=env)
+    found = parse_probe(told.stdout, 0.0)
+    assert told.stderr == ""
+    assert (found.machine, found.user_home, found.current) == (os.uname().machine, str(tmp_path), "")
+    assert found.root == f"{tmp_path}/.local/share/edge-ecg"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_the_device_keep_their_kind_and_name_it() -> None:
+    said = b"some warning\nedge-ecg: It is too slow.\n  why: 900 ms.\n  try: edge-ecg logs HOST\n"
+    error = device_error("pi", Completed(6, b"", said))
+    assert isinstance(error, GateError)
+    assert (error.what, error.why, error.remedy) == ("pi: It is too slow.", "900 ms.", "edge-ecg logs pi")
+    assert isinstance(device_error("pi", Completed(4, b"", said)), BundleError)
+    assert isinstance(device_error("pi", Completed(5, b"", said)), RemoteError)
+    died = device_error("pi", Completed(137, b"", b"Killed\n"))
+    assert isinstance(died, RemoteError)
+    assert "exit code 137" in died.what
+
+
+# ------------------------------------------------------------------ ssh's words
+
+
+@given(st.text(max_size=300))
+def test_whatever_ssh_says_becomes_an_error(log: str) -> None:
+    error = ssh_failure("pi@x", log)
+    assert error.exit_code == 7
+    assert error.what
+    assert error.remedy
+
+
+def test_the_key_of_the_last_hop_is_the_devices() -> None:
+    log = (
+        "debug1: Server host key: ssh-rsa SHA256:first\nother\n"
+        "debug1: Server host key: ssh-ed25519 SHA256:second\n"
+    )
+    assert seen_key(log) == ("ssh-ed25519", "SHA256:second")
+    assert seen_key("nothing") is None
+
+
+def test_a_private_key_is_not_sent(tmp_path: Path) -> None:
+    private = tmp_path / "key"
+    private.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n")
+    with pytest.raises(UsageError, match="stays here"):
+        read_public_key(private)
+    for text in (
+        "",
+        "ssh-rsa AAAA",
+        "ssh-ed25519 AAAA'; rm -rf /\n",
+        "ssh-ed25519 " + "A" * 68 + "\nsecond\n",
+    ):
+        private.write_text(text)
+        with pytest.raises(UsageError):
+            read_public_key(private)
+    private.write_text("ssh-ed25519 " + "A" * 68 + " me at work\n")
+    assert read_public_key(private).endswith("me at work")

@@ -1,0 +1,146 @@
+"""Bundles that the device refuses, and what the user's other wishes do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_ecg.bundle.private_key import load_private_key, write_key_pair
+from edge_ecg.bundle.signing import sign_bundle
+from edge_ecg.cli import main
+from edge_ecg.errors import BundleError, GateError
+
+from .attempts import attempt
+from .conftest import MakeDevice
+from .device import Device, variant
+
+pytestmark = pytest.mark.usefixtures("clean_env")
+
+
+def test_signatures_are_checked_on_the_device(
+    make_device: MakeDevice, flashed: Device, new_bundle: Path, tmp_path: Path
+) -> None:
+    device = make_device(flashed, trusting=True)
+    key = tmp_path / "key"
+    write_key_pair(key, comment="work")
+    signed = tmp_path / "signed.ecgb"
+    signed.write_bytes(sign_bundle(new_bundle.read_bytes(), load_private_key(key, lambda: b"")))
+
+    # The key comes with the first flash; from then on, unsigned ones are refused.
+    first = attempt(device, signed, trust=key.with_suffix(".pub"))
+    assert first.error is None, first.error
+    assert device.running() == "1.1.0"
+    unsigned = variant(new_bundle, tmp_path / "unsigned.ecgb", "1.2.0")
+    refused = attempt(device, unsigned)
+    assert isinstance(refused.error, BundleError)
+    assert device.running() == "1.1.0"
+
+
+@pytest.mark.slow
+def test_an_older_version_only_when_asked(
+    make_device: MakeDevice, flashed: Device, old_bundle: Path, new_bundle: Path, tmp_path: Path
+) -> None:
+    device = make_device(flashed)
+    assert attempt(device, new_bundle).error is None
+    older = variant(old_bundle, tmp_path / "older.ecgb", "0.9.0")
+    refused = attempt(device, older)
+    assert isinstance(refused.error, GateError | BundleError)
+    assert device.running() == "1.1.0"
+    assert attempt(device, older, allow_downgrade=True).error is None
+    assert device.running() == "0.9.0"
+
+
+def test_a_model_that_is_too_slow(make_device: MakeDevice, flashed: Device, new_bundle: Path) -> None:
+    device = make_device(flashed)
+    refused = attempt(device, new_bundle, max_latency_ms=0.001)
+    assert isinstance(refused.error, GateError)
+    assert "too slow" in refused.error.what
+    assert device.running() == "1.0.0"
+
+
+def test_a_damaged_bundle_is_refused_here_already(flashed: Device, new_bundle: Path, tmp_path: Path) -> None:
+    damaged = bytearray(new_bundle.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "damaged.ecgb").write_bytes(damaged)
+    assert flashed.call("flash", str(tmp_path / "damaged.ecgb")) == 4
+    assert flashed.running() == "1.0.0"
+
+
+def test_dry_run_changes_nothing(
+    make_device: MakeDevice, flashed: Device, new_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = make_device(flashed)
+    before = sorted((path, path.lstat().st_mtime_ns) for path in device.home.root.rglob("*"))
+    assert device.call("flash", str(new_bundle), "--dry-run", "--json") == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (last["dry_run"], last["changed"]) == (True, False)
+    assert sorted((path, path.lstat().st_mtime_ns) for path in device.home.root.rglob("*")) == before
+
+
+def test_rollback_and_status_and_logs(
+    make_device: MakeDevice, flashed: Device, new_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = make_device(flashed)
+    assert attempt(device, new_bundle).error is None
+    assert device.call("rollback", "--reason", "the ward prefers the old one") == 0
+    assert "counts again" in capsys.readouterr().out
+    assert device.running() == "1.0.0"
+    # It is marked: only --again puts it back.
+    assert isinstance(attempt(device, new_bundle).error, GateError)
+    assert device.running() == "1.0.0"
+    assert attempt(device, new_bundle, again=True).error is None
+    assert device.running() == "1.1.0"
+
+    assert device.call("status", "--json") == 0
+    status = json.loads(capsys.readouterr().out)
+    assert (status["type"], status["host"], status["version"]) == ("status", device.name, "1.1.0")
+    assert device.call("status") == 0
+    assert "1.1.0" in capsys.readouterr().out
+
+    # No journald here: the log is the file, where a supervisor writes one.
+    assert device.call("logs") == 7
+    assert "keeps no log" in capsys.readouterr().err
+    (device.home.root / "service.log").write_text("one\ntwo\nthree\n")
+    assert device.call("logs", "-n", "2", "--json") == 0
+    lines = [json.loads(line)["line"] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["two", "three"]
+
+
+def test_nothing_flashed_yet(make_device: MakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
+    device = make_device(seeded=False)
+    for verb in ("status", "rollback"):
+        assert device.call(verb) == 7
+        assert "Nothing has been flashed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["flash"],
+        ["flash", "host", "bundle.ecgb", "--hosts", "fleet.toml"],
+        ["flash", "--for", "bookworm"],
+        ["flash", "host", "--group", "x"],
+        ["flash", "host", "--runtime", "no.whl"],
+        ["flash", "-x"],
+        ["rollback"],
+        ["status", "host", "--hosts", "absent.toml"],
+        ["logs", "host", "--since", "$(reboot)", "--batch"],
+    ],
+)
+def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("flash", "rollback", "status", "logs"):
+        with pytest.raises(SystemExit) as ended:
+            main([verb, "--help"])
+        assert ended.value.code == 0
+        assert "--ssh-option" in capsys.readouterr().out
