@@ -141,25 +141,27 @@ def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
         speed=speed or 1.0,
         wait=None if speed else transport.let_pass,
     )
-    with source:
-        fs_hz = float(getattr(emulator.device, "fs_hz", 0.0) or source.info.fs_hz)
-        zero_s = time.monotonic() * speed - transport.now()
+    try:
+        with source:
+            fs_hz = float(getattr(emulator.device, "fs_hz", 0.0) or source.info.fs_hz)
+            zero_s = time.monotonic() * speed - transport.now()
 
-        def device_time(block: SampleBlock) -> float:
-            return (block.arrived_s or 0.0) * speed - zero_s if speed else transport.now()
+            def device_time(block: SampleBlock) -> float:
+                return (block.arrived_s or 0.0) * speed - zero_s if speed else transport.now()
 
-        signal = FaultySignal(heart, planned, seed=seed)
-        watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, device_time, seconds)
-        session = Session(watched, load_model(), duration_s=seconds)
-        for record in session:
-            if isinstance(record, DecisionRecord):
-                blindly += filter(None, [overlooked(record, watched, planned)])
-            if not memory or session.device_s - memory[-1][0] >= _MEMORY_EVERY_S:
-                memory.append((session.device_s, memory_mib()))
-                faulthandler.dump_traceback_later(_HANG_S, exit=True)
-        took_s = time.monotonic() - began
-        end = session.end()
-    faulthandler.cancel_dump_traceback_later()
+            signal = FaultySignal(heart, planned, seed=seed)
+            watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, device_time, seconds)
+            session = Session(watched, load_model(), duration_s=seconds)
+            for record in session:
+                if isinstance(record, DecisionRecord):
+                    blindly += filter(None, [overlooked(record, watched, planned)])
+                if not memory or session.device_s - memory[-1][0] >= _MEMORY_EVERY_S:
+                    memory.append((session.device_s, memory_mib()))
+                    faulthandler.dump_traceback_later(_HANG_S, exit=True)
+            took_s = time.monotonic() - began
+            end = session.end()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     return judge(kind, emulator, watched, session, end.to_json(), memory, blindly, took_s)
 
 
