@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from dataclasses import asdict
 
 from edge_ecg.model import Model, load_model
@@ -17,6 +18,19 @@ from edge_ecg.pipeline import Pipeline
 from edge_ecg.sources.trials import Trial, hold, pairs
 from edge_ecg_bridge.faults import FAULTS, Layer
 
+# Why `reported` may differ from `harmed`, and where values may be wrong, by what proves a packet.
+_REASONS = {
+    "weak checksum": "CRC and sequence number have four bits each. Behind a hole the number says how long it "
+    "is, so only the CRC speaks for a frame there, and one in sixteen made of two halves passes it: the "
+    "frames beside a hole are given up, and reported.",
+    "time": "There is no check sum. What stands beside a damaged packet is believed only when the next one "
+    "counts on, and may be given up with it; a bit inverted within a value cannot be told from another "
+    "value.",
+    "nothing": "There is neither counter nor clock. What comes twice, swapped or not at all looks like any "
+    "other stream: `reported` counts damaged bytes and pauses, and from an unseen loss on all places are "
+    "off.",
+}
+_MARK = " ¹"
 _BRIDGED_S = 0.04
 _RIM_S = 1.0
 
@@ -77,19 +91,28 @@ _HEAD = (
 )
 
 
+_KEYS = ("struck", "lost", "reported", "beside", "wrong", "decisions", "decided_on_damage")
+
+
+def print_reason(reason: str) -> None:
+    if reason:
+        print("\n" + textwrap.fill(f"¹ {reason}", 110))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="one object a line instead of a table")
     args = parser.parse_args()
     model = load_model()
-    device = ""
+    device = reason = ""
     for variant, fault in pairs():
         found = row(hold(variant, fault), model)
         if args.json:
             print(json.dumps(found), flush=True)
             continue
         if device != variant.name:
-            device = variant.name
+            print_reason(reason)
+            device, reason = variant.name, ""
             print(f"\n**{device}** (what proves a packet: {variant.trusted})\n")
             print("| " + " | ".join(_HEAD) + " |\n|---|" + "--:|" * (len(_HEAD) - 2) + "---|")
         session = (
@@ -99,15 +122,14 @@ def main() -> int:
             if found["sessions"] != 1
             else "goes on"
         )
-        cells = (
-            f"`{fault}`",
-            *(
-                found[key]
-                for key in ("struck", "lost", "reported", "beside", "wrong", "decisions", "decided_on_damage")
-            ),
-            session,
-        )
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+        cells = [str(found[key]) for key in _KEYS]
+        for key, strange in (("reported", found["reported"] != found["lost"]), ("wrong", found["wrong"])):
+            if strange:
+                cells[_KEYS.index(key)] += _MARK
+                reason = _REASONS[variant.trusted]
+        print("| " + " | ".join((f"`{fault}`", *cells, session)) + " |", flush=True)
+    if not args.json:
+        print_reason(reason)
     missing = set(FAULTS) - {fault for _, fault in pairs()}
     if missing:
         print(f"\nNo device here can have {', '.join(sorted(missing))}.", file=sys.stderr)

@@ -1,6 +1,6 @@
 """Two hours of a device with random faults at fifty times their speed: nothing lost without a word.
 
-    python benchmarks/soak.py [--device shimmer3] [--hours 2] [--speed 50] [--seed 1] [--json]
+    python benchmarks/soak.py [--device shimmer3] [--hours 2] [--speed 50|max] [--seed 1] [--json]
 
 A virtual device streams to the very source, thread, queue and session that `edge-ecg run` uses, with the
 model that comes along, while faults strike at random periods. Every sample that is delivered is compared with
@@ -13,11 +13,14 @@ was broken.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import faulthandler
+import gc
 import json
 import random
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from soak_account import Watched
 
 from edge_ecg.model import load_model
 from edge_ecg.records import DecisionRecord
+from edge_ecg.samples import SampleBlock
 from edge_ecg.session import Session
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.kinds import session_for
@@ -63,10 +67,10 @@ def random_faults(kind: str, rng: random.Random) -> tuple[PlannedFault, ...]:
     return tuple(planned)
 
 
-def blind(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault, ...]) -> bool:
-    """Whether there is a decision on a window with damage in it that it does not tell of."""
+def overlooked(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault, ...]) -> str:
+    """Return the damage in a window that was decided on and does not tell of it; nothing as a rule."""
     if record.decision is None:
-        return False
+        return ""
 
     def overlap_s(begin_s: float, end_s: float) -> float:
         return min(end_s, record.end_s) - max(begin_s, record.start_s)
@@ -74,16 +78,18 @@ def blind(record: DecisionRecord, watched: Watched, planned: tuple[PlannedFault,
     for begin_s, end_s in watched.holes_s:
         told = record.lost_samples and end_s - begin_s <= _BRIDGED_S + 1e-9
         if overlap_s(begin_s, end_s) > 1e-9 and not told:
-            return True
+            return f"hole {begin_s:.3f} to {end_s:.3f} s in {record.start_s:g} to {record.end_s:g} s"
     part = watched.part
     assert part is not None
     since_s = watched.begun_s - (part.first + (part.offset or 0)) / watched.info.fs_hz
-    return any(
-        overlap_s(since_s + start_s, since_s + start_s + plan.seconds) > _RIM_S
-        for plan in planned
-        if plan.fault.layer is Layer.SIGNAL
-        for start_s in starts(plan, record.end_s - since_s)
-    )
+    for plan in planned:
+        if plan.fault.layer is not Layer.SIGNAL:
+            continue
+        for start_s in starts(plan, record.end_s - since_s):
+            over_s = overlap_s(since_s + start_s, since_s + start_s + plan.seconds)
+            if over_s > _RIM_S:
+                return f"{over_s:.2f} s of {plan.name} in {record.start_s:g} to {record.end_s:g} s"
+    return ""
 
 
 def starts(plan: PlannedFault, t_s: float) -> list[float]:
@@ -93,7 +99,10 @@ def starts(plan: PlannedFault, t_s: float) -> list[float]:
 
 
 def memory_mib() -> float:
-    """Return how much memory this process holds."""
+    """Return how much memory this process holds, without what it had for a moment and gave back."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 2**20
 
@@ -122,25 +131,37 @@ def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
     faulthandler.dump_traceback_later(_HANG_S, exit=True)
     began = time.monotonic()
     memory: list[tuple[float, float]] = []
-    blindly = 0
+    blindly: list[str] = []
     session_s = session_for(made.device, address)
-    source = SessionSource(address, transport, session_s, connect=again, speed=speed)  # type: ignore[arg-type]
-    with source:
-        fs_hz = float(getattr(emulator.device, "fs_hz", 0.0) or source.info.fs_hz)
-        # What the clock of arrivals shows at the device's 0, at its speed.
-        zero_s = time.monotonic() * speed - transport.now()
-        signal = FaultySignal(heart, planned, seed=seed)
-        watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, zero_s, speed, seconds)
-        session = Session(watched, load_model(), duration_s=seconds)
-        for record in session:
-            if isinstance(record, DecisionRecord):
-                blindly += blind(record, watched, planned)
-            if not memory or session.device_s - memory[-1][0] >= _MEMORY_EVERY_S:
-                memory.append((session.device_s, memory_mib()))
-                faulthandler.dump_traceback_later(_HANG_S, exit=True)
-        took_s = time.monotonic() - began
-        end = session.end()
-    faulthandler.cancel_dump_traceback_later()
+    source = SessionSource(
+        address,
+        transport,
+        session_s,
+        connect=again,  # type: ignore[arg-type]
+        speed=speed or 1.0,
+        wait=None if speed else transport.let_pass,
+    )
+    try:
+        with source:
+            fs_hz = float(getattr(emulator.device, "fs_hz", 0.0) or source.info.fs_hz)
+            zero_s = time.monotonic() * speed - transport.now()
+
+            def device_time(block: SampleBlock) -> float:
+                return (block.arrived_s or 0.0) * speed - zero_s if speed else transport.now()
+
+            signal = FaultySignal(heart, planned, seed=seed)
+            watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, device_time, seconds)
+            session = Session(watched, load_model(), duration_s=seconds)
+            for record in session:
+                if isinstance(record, DecisionRecord):
+                    blindly += filter(None, [overlooked(record, watched, planned)])
+                if not memory or session.device_s - memory[-1][0] >= _MEMORY_EVERY_S:
+                    memory.append((session.device_s, memory_mib()))
+                    faulthandler.dump_traceback_later(_HANG_S, exit=True)
+            took_s = time.monotonic() - began
+            end = session.end()
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     return judge(kind, emulator, watched, session, end.to_json(), memory, blindly, took_s)
 
 
@@ -151,7 +172,7 @@ def judge(
     session: Session,
     end: dict[str, object],
     memory: list[tuple[float, float]],
-    blindly: int,
+    blindly: list[str],
     took_s: float,
 ) -> Result:
     """Hold the account against the truth."""
@@ -194,6 +215,11 @@ def judge(
     return Result(said, broken)
 
 
+def speed_of(text: str) -> float:
+    """Read a factor; 0 stands for max, on a time of its own without a thread."""
+    return 0.0 if text == "max" else float(text)
+
+
 def main() -> int:
     # Those that have a check sum and begin their signal anew with each connection.
     able = ("shimmer3", "shimmer3r", "polar-h10", "movesense")
@@ -202,7 +228,7 @@ def main() -> int:
     )
     parser.add_argument("--device", choices=able, default="shimmer3")
     parser.add_argument("--hours", type=float, default=2.0, help="of the device's time")
-    parser.add_argument("--speed", type=float, default=50.0)
+    parser.add_argument("--speed", type=speed_of, default=50.0, help="a factor, or max: nothing waits")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()

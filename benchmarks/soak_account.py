@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,7 @@ class Part:
     head: list[SampleBlock] = field(default_factory=list)
     offset: int | None = None
     next_place: int = 0
-    missing: set[int] = field(default_factory=set)
+    missing: list[tuple[int, int]] = field(default_factory=list)
     wrong: int = 0
     _known: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
@@ -36,15 +36,16 @@ class Part:
             self._compare(block)
             return
         self.head.append(block)
-        if sum(map(len, self.head)) >= _MATCH:
+        if sum(int((~_doubtful(held)).sum()) for held in self.head) >= _MATCH:
             self._find()
             for held in self.head:
                 self._compare(held)
             self.head = []
 
     def _find(self) -> None:
-        values = np.concatenate([block.ecg_mv for block in self.head])
-        numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])
+        sound = ~np.concatenate([_doubtful(block) for block in self.head])
+        values = np.concatenate([block.ecg_mv for block in self.head])[sound]
+        numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])[sound]
         numbers, passed = numbers - self.first, 0
         while passed < _LATEST_BEGIN:
             self._known = np.concatenate([self._known, self.truth.take(1024 + int(numbers[-1]))])
@@ -69,13 +70,11 @@ class Part:
     def _compare(self, block: SampleBlock) -> None:
         assert self.offset is not None
         place = block.first_sample + self.offset
-        self.missing.update(range(self.next_place, place))
+        if place > self.next_place:
+            self.missing.append((self.next_place, place))
         self._measured(place - self.next_place)
         difference = np.abs(block.ecg_mv - self._measured(len(block)))
-        doubtful = np.zeros(len(block), dtype=bool)
-        for flags in (block.lead_off, block.saturated):
-            doubtful |= False if flags is None else flags
-        self.wrong += int(((difference > 0.51 * self.step_mv) & ~doubtful).sum())
+        self.wrong += int(((difference > 0.51 * self.step_mv) & ~_doubtful(block)).sum())
         self.next_place = place + len(block)
 
 
@@ -91,22 +90,39 @@ class Totals:
 
     def add(self, part: Part, damages: list[Damage]) -> None:
         """Hold a connection's account against the truth."""
-        by_harm = {
-            harm: {
-                number
-                for damage in damages
-                if damage.harm is harm
-                for number in range(damage.first, damage.first + damage.samples)
-                if part.offset is not None and part.first + part.offset <= number < part.next_place
-            }
+        if part.offset is None:
+            return
+        begin = part.first + part.offset
+        n = part.next_place - begin
+        missing = _marked(((first - begin, end - begin) for first, end in part.missing), n)
+        harmed = {
+            harm: _marked(
+                ((d.first - begin, d.first + d.samples - begin) for d in damages if d.harm is harm), n
+            )
             for harm in Harm
         }
-        gone, late = by_harm[Harm.LOST] | by_harm[Harm.ALTERED], by_harm[Harm.LATE]
-        self.missing += len(part.missing)
-        self.taken += len(part.missing & (gone | late))
-        self.beside += len(part.missing - gone - late)
-        self.unreported += len(gone - part.missing)
+        gone, late = harmed[Harm.LOST] | harmed[Harm.ALTERED], harmed[Harm.LATE]
+        self.missing += int(missing.sum())
+        self.taken += int((missing & (gone | late)).sum())
+        self.beside += int((missing & ~gone & ~late).sum())
+        self.unreported += int((gone & ~missing).sum())
         self.wrong += part.wrong
+
+
+def _doubtful(block: SampleBlock) -> np.ndarray:
+    """Return (n,) bool, True where the device itself says that a sample is none."""
+    doubtful = np.zeros(len(block), dtype=bool)
+    for flags in (block.lead_off, block.saturated):
+        doubtful |= False if flags is None else flags
+    return doubtful
+
+
+def _marked(spans: Iterable[tuple[int, int]], n: int) -> np.ndarray:
+    """Return (n,) bool, True within the spans; what lies outside is left out."""
+    marks = np.zeros(n, dtype=bool)
+    for begin, end in spans:
+        marks[max(begin, 0) : max(end, 0)] = True
+    return marks
 
 
 class Watched:
@@ -119,8 +135,7 @@ class Watched:
         truth: Truth,
         fs_hz: float,
         step_mv: float,
-        zero_s: float,
-        speed: float,
+        device_time: Callable[[SampleBlock], float],
         until_s: float,
     ) -> None:
         self.totals = Totals()
@@ -133,7 +148,7 @@ class Watched:
         self.clock_error_s = 0.0
         self._source, self._signal, self._fs_hz, self._step_mv = source, signal, fs_hz, step_mv
         self._truth = truth
-        self._zero_s, self._speed, self._until_s = zero_s, speed, until_s
+        self._device_time, self._until_s = device_time, until_s
         self._stream = 0
         self._began_s: float | None = None
 
@@ -158,9 +173,9 @@ class Watched:
                     self._begin(item)
                 anew = False
                 assert self.part is not None
-                arrived_s = (item.arrived_s or 0.0) * self._speed
-                self._began_s = self._began_s or arrived_s - item.end_s
-                self.clock_error_s = arrived_s - self._began_s - item.end_s
+                ahead_s = self._device_time(item) - item.end_s
+                self._began_s = ahead_s if self._began_s is None else self._began_s
+                self.clock_error_s = ahead_s - self._began_s
                 self.part.take(item)
                 self.delivered += len(item)
                 self.reported += item.gap_before
@@ -173,9 +188,8 @@ class Watched:
     def _begin(self, block: SampleBlock) -> None:
         """Settle the connection that is over, and begin another."""
         self.settle()
-        # By the device's clock its stream is the last that had begun when this arrived.
-        arrived_s = (block.arrived_s or 0.0) * self._speed - self._zero_s
-        self._stream = self._truth.stream_at(arrived_s)
+        # Its stream is the last that had begun when this arrived.
+        self._stream = self._truth.stream_at(self._device_time(block))
         self.connections += 1
         self.part = Part(block.first_sample, Reservoir(self._signal(self._fs_hz)), self._step_mv)
         self.begun_s = block.start_s

@@ -184,7 +184,7 @@ def test_as_a_source(air: Callable, monkeypatch: pytest.MonkeyPatch, look_for: C
 
 
 def test_a_strap_that_the_daemon_has_forgotten(air: Callable, meet: Callable, door: Callable) -> None:
-    strap = FaultyLink(PolarEmulator(ECG), drop_at=2)
+    strap = FaultyLink(PolarEmulator(ECG), drop_at=8)
     radio = air(strap)
     opened = door(radio, STRAP)
     said = meet(radio, opened)

@@ -6,43 +6,27 @@ names of errors are those that bleak reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from bumble import att
 from bumble.core import AdvertisingData, ProtocolError
 from bumble.device import Advertisement, Connection, Peer
-from bumble.gatt_client import CharacteristicProxy
-from bumble.hci import Address
 from bumble.link import LocalLink
 from dbus_fast import Variant
 
-from .objects import Answer, BusError, BusObjects, Handlers
+from .characteristics import GATT_CHARACTERISTIC, BluezCharacteristics, Remote, long_uuid
+from .objects import Answer, BusError, Handlers
 from .peripheral import on_the_air
 
 SERVICE = "org.bluez"
 ADAPTER_PATH = "/org/bluez/hci0"
-ADAPTER, DEVICE = "org.bluez.Adapter1", "org.bluez.Device1"
-GATT_SERVICE, GATT_CHARACTERISTIC = "org.bluez.GattService1", "org.bluez.GattCharacteristic1"
+ADAPTER, DEVICE, GATT_SERVICE = "org.bluez.Adapter1", "org.bluez.Device1", "org.bluez.GattService1"
 _ADDRESS = "F0:F0:F0:F0:F0:F0"
 _MTU = 517
 ABORTED = "le-connection-abort-by-local"
 _RANDOM_SUFFIX = "/P"
 
 
-@dataclass(slots=True)
-class _Remote:
-    """A device that was heard."""
-
-    path: str
-    address: Address
-    connection: Connection | None = None
-    characteristics: dict[str, CharacteristicProxy[bytes]] = field(default_factory=dict)
-    listeners: dict[str, Callable[[bytes], None]] = field(default_factory=dict)
-
-
-class MiniBluez(BusObjects):
+class MiniBluez(BluezCharacteristics):
     """Owns ``org.bluez`` on a bus; everything happens in the loop that made it.
 
     Parameters
@@ -64,7 +48,6 @@ class MiniBluez(BusObjects):
         super().__init__(bus_address, SERVICE)
         self.connect_errors: list[tuple[str, str]] = []
         self._central = on_the_air(link, "hci0", _ADDRESS)
-        self._remotes: dict[str, _Remote] = {}
         self._discovering = False
         self._flicker = 0
         self._objects = {
@@ -175,14 +158,14 @@ class MiniBluez(BusObjects):
         if path in self._remotes:
             self._set(path, DEVICE, {"RSSI": rssi})
             return
-        self._remotes[path] = _Remote(path, advertisement.address)
+        self._remotes[path] = Remote(path, advertisement.address)
         name = advertisement.data.get(AdvertisingData.Type.COMPLETE_LOCAL_NAME)
         uuids: list[str] = []
         for kind in (
             AdvertisingData.Type.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
             AdvertisingData.Type.COMPLETE_LIST_OF_128_BIT_SERVICE_CLASS_UUIDS,
         ):
-            uuids += [_long(uuid) for uuid in advertisement.data.get(kind) or ()]
+            uuids += [long_uuid(uuid) for uuid in advertisement.data.get(kind) or ()]
         properties = {
             "Address": Variant("s", address),
             "AddressType": Variant("s", "random"),
@@ -217,7 +200,7 @@ class MiniBluez(BusObjects):
             self._begin(self._resolve(remote, remote.connection))
         return "", []
 
-    async def _resolve(self, remote: _Remote, connection: Connection) -> None:
+    async def _resolve(self, remote: Remote, connection: Connection) -> None:
         peer = Peer(connection)
         await peer.request_mtu(_MTU)
         await peer.discover_all()
@@ -227,7 +210,7 @@ class MiniBluez(BusObjects):
                 service_path,
                 GATT_SERVICE,
                 {
-                    "UUID": Variant("s", _long(service.uuid)),
+                    "UUID": Variant("s", long_uuid(service.uuid)),
                     "Device": Variant("o", remote.path),
                     "Primary": Variant("b", True),
                     "Includes": Variant("ao", []),
@@ -241,7 +224,7 @@ class MiniBluez(BusObjects):
                     one_path,
                     GATT_CHARACTERISTIC,
                     {
-                        "UUID": Variant("s", _long(one.uuid)),
+                        "UUID": Variant("s", long_uuid(one.uuid)),
                         "Service": Variant("o", service_path),
                         "Value": Variant("ay", b""),
                         "Notifying": Variant("b", False),
@@ -249,11 +232,11 @@ class MiniBluez(BusObjects):
                         "MTU": Variant("q", connection.att_mtu),
                     },
                 )
-        uuids = [_long(service.uuid) for service in peer.services]
+        uuids = [long_uuid(service.uuid) for service in peer.services]
         self._set(remote.path, DEVICE, {"UUIDs": Variant("as", uuids)})
         self._set(remote.path, DEVICE, {"ServicesResolved": Variant("b", True)})
 
-    def _link_lost(self, remote: _Remote) -> None:
+    def _link_lost(self, remote: Remote) -> None:
         remote.connection = None
         remote.listeners.clear()
         if self._bus is None or remote.path not in self._objects:
@@ -283,77 +266,3 @@ class MiniBluez(BusObjects):
             raise BusError("AuthenticationFailed", "Authentication Failed") from None
         self._set(path, DEVICE, {"Paired": Variant("b", True)})
         return "", []
-
-    # -- characteristics -------------------------------------------------------------------------------
-
-    def _characteristic(self, path: str) -> tuple[_Remote, CharacteristicProxy[bytes]]:
-        for remote in self._remotes.values():
-            if path in remote.characteristics:
-                return remote, remote.characteristics[path]
-        raise BusError("NotConnected", "Not connected")
-
-    async def _read(self, path: str, options: object) -> Answer:
-        remote, one = self._characteristic(path)
-        try:
-            value = bytes(await one.read_value())
-        except ProtocolError as error:
-            raise _gatt_error(error) from None
-        if path in remote.listeners:  # BlueZ signals a value that was read to those who listen, too
-            self._set(path, GATT_CHARACTERISTIC, {"Value": Variant("ay", value)})
-        return "ay", [value]
-
-    async def _write(self, path: str, value: bytes, options: Mapping[str, Variant]) -> Answer:
-        _, one = self._characteristic(path)
-        with_response = "type" not in options or options["type"].value == "request"
-        try:
-            await one.write_value(bytes(value), with_response=with_response)
-        except ProtocolError as error:
-            raise _gatt_error(error) from None
-        return "", []
-
-    async def _start_notify(self, path: str) -> Answer:
-        remote, one = self._characteristic(path)
-
-        def listener(value: bytes) -> None:
-            if path in self._objects:
-                self._set(path, GATT_CHARACTERISTIC, {"Value": Variant("ay", bytes(value))})
-
-        if path not in remote.listeners:
-            remote.listeners[path] = listener
-            try:
-                await one.subscribe(listener, prefer_notify=True)
-            except ProtocolError as error:
-                del remote.listeners[path]
-                raise _gatt_error(error) from None
-        self._set(path, GATT_CHARACTERISTIC, {"Notifying": Variant("b", True)})
-        return "", []
-
-    async def _stop_notify(self, path: str) -> Answer:
-        remote, one = self._characteristic(path)
-        listener = remote.listeners.pop(path, None)
-        if listener is not None:
-            await one.unsubscribe(listener)
-        self._set(path, GATT_CHARACTERISTIC, {"Notifying": Variant("b", False)})
-        return "", []
-
-
-def _long(uuid: Any) -> str:
-    text = str(uuid.to_hex_str("-")).lower()
-    return text if len(text) == 36 else f"0000{text[-4:]}-0000-1000-8000-00805f9b34fb"
-
-
-def _gatt_error(error: ProtocolError) -> BusError:
-    code = error.error_code or 0
-    if code == att.ATT_READ_NOT_PERMITTED_ERROR:
-        return BusError("NotPermitted", "Read not permitted")
-    if code == att.ATT_WRITE_NOT_PERMITTED_ERROR:
-        return BusError("NotPermitted", "Write not permitted")
-    if code in (
-        att.ATT_INSUFFICIENT_AUTHENTICATION_ERROR,
-        att.ATT_INSUFFICIENT_ENCRYPTION_ERROR,
-        att.ATT_INSUFFICIENT_ENCRYPTION_KEY_SIZE_ERROR,
-    ):
-        return BusError("NotPermitted", "Not paired")
-    if code == att.ATT_INSUFFICIENT_AUTHORIZATION_ERROR:
-        return BusError("NotAuthorized", "Operation Not Authorized")
-    return BusError("Failed", f"Operation failed with ATT error: 0x{code:02x}")

@@ -17,17 +17,17 @@ from ..gatt import (
 )
 from ..heart_rate import HeartRate, heart_rate_value
 from ..polar import pmd
-from ..polar.pmd import Measurement, Operation, Setting, Status
+from ..polar.pmd import Measurement
 from ..stream import FloatArray
 from .base import Signal
 from .gatt import (
     ATT_READ_NOT_PERMITTED,
     ATT_WRITE_NOT_PERMITTED,
     AttError,
-    Characteristic,
     Notification,
     Service,
 )
+from .polar_control import PolarControl, services
 from .polar_frames import PolarMeasurements
 
 NOMINAL_HZ = 130.0
@@ -36,19 +36,6 @@ POWER_UP_NS = 599_616_000_000_000_000
 FRAME_SAMPLES = 73
 _HEART_RATE_S = 1.0
 _MOMENT_S = 1e-9
-_OFFERED: Mapping[int, Mapping[int, tuple[int, ...]]] = {
-    Measurement.ECG: {Setting.RATE_HZ: (130,), Setting.RESOLUTION_BITS: (14,)},
-    Measurement.ACCELERATION: {
-        Setting.RATE_HZ: (200, 100, 50, 25),
-        Setting.RESOLUTION_BITS: (16,),
-        Setting.RANGE: (8, 4, 2),
-    },
-}
-_BAD_SETTING = {
-    Setting.RATE_HZ: Status.INVALID_RATE,
-    Setting.RESOLUTION_BITS: Status.INVALID_RESOLUTION,
-    Setting.RANGE: Status.INVALID_RANGE,
-}
 
 
 def standing(t_s: FloatArray) -> FloatArray:
@@ -128,7 +115,7 @@ class PolarEmulator:
     ) -> None:
         self.name = name
         self.rate_hz = NOMINAL_HZ * (1.0 + rate_error)
-        self.services: tuple[Service, ...] = _services(old_firmware)
+        self.services: tuple[Service, ...] = services(old_firmware=old_firmware)
         self.advertised: tuple[str, ...] = (short_uuid(0x180D),)
         self.frames_sent = self.samples_sent = 0
         self.paired = False
@@ -142,7 +129,7 @@ class PolarEmulator:
             loop=loop,
         )
         self._needs_pairing, self._refuses_pairing = needs_pairing, refuses_pairing
-        self._statuses = {key: list(values) for key, values in (statuses or {}).items()}
+        self._control = PolarControl(self._measuring, statuses or {})
         self._heart_rate = HeartRate(heart_rate_bpm, (60.0 / heart_rate_bpm,), contact)
         self._electrode_off = electrode_off
         self._battery_percent = battery_percent
@@ -219,7 +206,7 @@ class PolarEmulator:
             raise AttError(ATT_WRITE_NOT_PERMITTED)
         self._check_bond()
         self._make_frames(now_s)
-        self._out.append(Notification(pmd.PMD_CONTROL, self._obey(data, now_s)))
+        self._out.append(Notification(pmd.PMD_CONTROL, self._control.obey(data, now_s)))
 
     def subscribe(self, characteristic: str, on: bool, now_s: float) -> None:
         """Switch notifications on or off."""
@@ -251,32 +238,7 @@ class PolarEmulator:
         if self._needs_pairing and not self.paired:
             raise AttError(ATT_INSUFFICIENT_AUTHENTICATION)
 
-    # -- commands --------------------------------------------------------------------------------------
-
-    def _obey(self, data: bytes, now_s: float) -> bytes:
-        operation, kind = (data[0], data[1]) if len(data) >= 2 else (0, 0)
-        scripted = self._statuses.get((operation, kind))
-        if scripted:
-            return pmd.response(operation, kind, scripted.pop(0))
-        if operation not in set(Operation):
-            return pmd.response(operation, kind, Status.INVALID_OPERATION)
-        if kind not in _OFFERED:
-            return pmd.response(operation, kind, Status.INVALID_MEASUREMENT)
-        if operation == Operation.GET_SETTINGS:
-            return pmd.response(operation, kind, Status.SUCCESS, pmd.settings_bytes(_OFFERED[kind]))
-        if operation == Operation.STOP:
-            stopped = self._measuring.running.pop(kind, None) is not None
-            return pmd.response(operation, kind, Status.SUCCESS if stopped else Status.ALREADY_IN_STATE)
-        if kind in self._measuring.running:
-            return pmd.response(operation, kind, Status.ALREADY_IN_STATE)
-        asked = pmd.read_settings(data[2:])
-        for setting, possible in _OFFERED[kind].items():
-            if len(asked.get(setting, ())) != 1 or asked[setting][0] not in possible:
-                return pmd.response(operation, kind, _BAD_SETTING[Setting(setting)])
-        if kind == Measurement.ACCELERATION:
-            self._measuring.acceleration_hz = asked[Setting.RATE_HZ][0]
-        self._measuring.begin(kind, now_s)
-        return pmd.response(operation, kind, Status.SUCCESS)
+    # -- what it sends ---------------------------------------------------------------------------------
 
     def _make_frames(self, now_s: float) -> None:
         while True:
@@ -296,21 +258,3 @@ class PolarEmulator:
             return self._heart_rate
         touches = not self._electrode_off(at_s - (self._measuring.first_start_s or 0.0))
         return replace(self._heart_rate, contact=touches)
-
-
-def _services(old_firmware: bool) -> tuple[Service, ...]:
-    def one(uuid: str, *properties: str) -> Characteristic:
-        return Characteristic(uuid, frozenset(properties))
-
-    if old_firmware:
-        marks = tuple(one(uuid, "read", "notify") for uuid in pmd.OLD_SERVICE_MARKS)
-        own = Service("fb005c50-02e7-f387-1cad-8acd2d8df0c8", marks)
-    else:
-        control = one(pmd.PMD_CONTROL, "read", "write", "indicate")
-        own = Service(pmd.PMD_SERVICE, (control, one(pmd.PMD_DATA, "notify")))
-    return (
-        Service(short_uuid(0x180D), (one(HEART_RATE, "notify"),)),
-        Service(short_uuid(0x180F), (one(BATTERY_LEVEL, "read", "notify"),)),
-        Service(short_uuid(0x180A), (one(FIRMWARE_REVISION, "read"),)),
-        own,
-    )
