@@ -45,9 +45,9 @@ def device_status(
     Returns
     -------
     JSON-able. ``release`` is the current release's name, ``previous`` where a fall-back goes, ``trial`` what
-    :class:`Trial` holds or None, ``health`` the service's last report with the ages of its moments in seconds,
-    ``service`` None where none is installed, ``keys`` whom this device trusts (None: unreadable, and then no
-    bundle is taken). What cannot be found out is None, never a guess.
+    :class:`Trial` holds or None, ``health`` the service's last report with the ages of its moments in
+    seconds, ``service`` None where none is installed, ``keys`` whom this device trusts (None: unreadable, and
+    then no bundle is taken). What cannot be found out is None, never a guess.
 
     """
     host = host or Host(folder=nearest_folder(home.root))
