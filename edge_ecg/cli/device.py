@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..deploy.health import has_service
-from ..deploy.journal import Journal
 from ..deploy.layout import Home
 from ..deploy.proving import MAX_LATENCY_MS
 from ..deploy.releases import Releases
@@ -157,7 +156,9 @@ def _prune(home: Home, args: argparse.Namespace, say: Say) -> None:
 
 
 def _journal(home: Home, args: argparse.Namespace, say: Say) -> None:
-    entries = Journal(home).entries()
+    from ..deploy.status import history
+
+    entries = history(home)
     for entry in entries[-args.last :] if args.last else entries:
         say({"type": "journal", **entry.to_json()})
 

@@ -13,8 +13,10 @@ from .layout import Home
 from .lock import HomeLock
 from .pruning import sweep
 from .release import Release
-from .shelf import Shelf, is_whole
+from .shelf import Shelf
 from .trial import Bad, read_fallbacks, read_trial, write_bad
+
+START_SCRIPT = "edge-ecg-start"
 
 
 class Recovery(Shelf):
@@ -65,7 +67,7 @@ class Recovery(Shelf):
         current = self.current()
         reason = None if current is None else self._reason_to_leave(current, begun)
         if current is not None and reason is not None:
-            back = self._before(current)
+            back = self.fallback(current)
             if back is not None:
                 self._take_back(current, back, reason)
         self._tidy()
@@ -115,7 +117,7 @@ class Recovery(Shelf):
         for name, bad in fallbacks:
             last = self.journal.last(name)
             if last is None or last.step != "reverted":
-                self._record("reverted", name, reason=bad.reason, to=bad.to, by="edge-ecg-start")
+                self._record("reverted", name, reason=bad.reason, to=bad.to, by=START_SCRIPT)
         write_bad(self.home, self.bad(), self.disk)
 
     def _tidy(self) -> None:
@@ -133,13 +135,6 @@ class Recovery(Shelf):
         if trial is not None and self.trial() is None and trial.release in self.bad():
             self.disk.delete(self.home.trial)
             self.disk.delete(self.home.starts)
-
-    def _before(self, current: Release | None) -> Release | None:
-        """Return the release to go back to: the one before, else the newest good one that is older."""
-        back = self.previous()
-        if back is not None and (current is None or back.name != current.name) and is_whole(back):
-            return back
-        return self.older_good(current)
 
     def _note(self, step: str, release: Release, **more: Any) -> None:
         self._record(step, release.name, sha256=release.sha256, **more)

@@ -178,7 +178,7 @@ class Releases(Recovery):
             current = self.current()
             if current is not None and (finished if release is None else current.name != release):
                 return current
-            back = self._before(current)
+            back = self.fallback(current)
             if back is None:
                 raise DataError(
                     "There is no release to go back to; the current one still counts.",

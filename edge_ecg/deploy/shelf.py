@@ -87,6 +87,13 @@ class Shelf:
                 return release
         return None
 
+    def fallback(self, current: Release | None) -> Release | None:
+        """Return the release to go back to: the one before, else the newest good one that is older."""
+        back = self.previous()
+        if back is not None and (current is None or back.name != current.name) and is_whole(back):
+            return back
+        return self.older_good(current)
+
     def next_number(self) -> int:
         """Return a number that no release has, nor one that was taken back and removed."""
         names = [path.name for path in self.home.releases.iterdir()] + list(self.bad())

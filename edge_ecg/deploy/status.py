@@ -16,9 +16,11 @@ from ..health.machine import clock_synchronised
 from ..health.readings import SINCE_BOOT, hottest_c, throttled_bits
 from .disk import nearest_folder
 from .health import Health, has_service, is_alive, read_health, read_service
-from .journal import Journal
+from .journal import Entry, Journal
 from .layout import Home
+from .recovery import START_SCRIPT
 from .releases import Releases
+from .trial import read_fallbacks
 
 _HISTORY = 10
 
@@ -42,15 +44,16 @@ def device_status(
 
     Returns
     -------
-    JSON-able. ``release`` is the current release's name, ``trial`` what :class:`Trial` holds or None,
-    ``health`` the service's last report with the ages of its moments in seconds, ``service`` None where none
-    is installed, ``keys`` whom this device trusts (None: unreadable, and then no bundle is taken). What
-    cannot be found out is None, never a guess.
+    JSON-able. ``release`` is the current release's name, ``previous`` where a fall-back goes, ``trial`` what
+    :class:`Trial` holds or None, ``health`` the service's last report with the ages of its moments in
+    seconds, ``service`` None where none is installed, ``keys`` whom this device trusts (None: unreadable, and
+    then no bundle is taken). What cannot be found out is None, never a guess.
 
     """
     host = host or Host(folder=nearest_folder(home.root))
     releases = Releases(home, host.clock)
-    current, previous, trial = releases.current(), releases.previous(), releases.trial()
+    current, trial = releases.current(), releases.trial()
+    previous = releases.fallback(current)
     bad = releases.bad()
     health = read_health(home)
     now = host.clock()
@@ -87,7 +90,7 @@ def device_status(
             }
             for one in releases.all()
         ],
-        "history": [entry.to_json() for entry in Journal(home, host.clock).entries()[-_HISTORY:]],
+        "history": [entry.to_json() for entry in history(home)[-_HISTORY:]],
         "temperature_c": hottest_c(host),
         "throttled": None if bits is None else _throttled(bits),
         "clock_synchronised": clock_synchronised(host),
@@ -98,6 +101,15 @@ def device_status(
         "board": machine.model,
         "keys": _keys(env),
     }
+
+
+def history(home: Home) -> list[Entry]:
+    """Return the journal, and behind it what the start script took back and nobody wrote there yet."""
+    fallbacks = [
+        Entry(bad.at, "", "reverted", name, None, {"reason": bad.reason, "to": bad.to, "by": START_SCRIPT})
+        for name, bad in read_fallbacks(home)
+    ]
+    return Journal(home).entries() + fallbacks
 
 
 def _health(health: Health | None, now: float) -> dict[str, Any] | None:

@@ -136,6 +136,27 @@ def test_a_release_that_was_taken_back(home: Home, releases: Releases, host: Hos
     assert "taken back: it failed" in TEXTS["status"](found)
 
 
+def test_the_start_script_took_one_back_and_nobody_wrote_that_down(
+    home: Home, releases: Releases, host: Host, bundles: Path
+) -> None:
+    for minor in (1, 2):
+        releases.switch(releases.create(bundles / f"{minor}.ecgb", "one", {}))
+    old, good = (releases.get(number) for number in ("1", "2"))
+    new = releases.create(bundles / "3.ecgb", "one", {})
+    releases.switch(new, 60.0)
+    home.fallbacks.write_text(f"{new.name} {good.name} 1800000060 it was started 3 times\n")
+    home.current.unlink()
+    home.current.symlink_to(f"releases/{good.name}")
+    found = status(home, host)
+    assert (found["release"], found["previous"], found["trial"]) == (good.name, old.name, None)
+    assert found["history"][-1] == {
+        "time": "2027-01-15T08:01:00Z", "deployment": "", "step": "reverted", "release": new.name,
+        "reason": "it was started 3 times", "to": good.name, "by": "edge-ecg-start",
+    }  # fmt: skip
+    releases.confirm()
+    assert [entry["step"] for entry in status(home, host)["history"]].count("reverted") == 1
+
+
 def test_a_clock_that_was_set_back_gives_no_negative_age(home: Home, host: Host) -> None:
     write_health(home, Health("r", os.getpid(), NOW + 1e6, last_decision=NOW + 1e6))
     found = status(home, host)
