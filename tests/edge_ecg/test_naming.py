@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_ecg.naming import nameless, without_file_name
@@ -49,6 +49,7 @@ def test_a_message_of_a_failure_does_not_name_the_file(text: str, expected: str)
 NAMES = st.text(st.characters(codec="ascii", categories=["L"]), min_size=9, max_size=20)
 
 
+@settings(deadline=None)
 @given(NAMES, st.sampled_from(["", ".edf", ".hea", ".csv"]), st.sampled_from(["", "?speed=max", "?key={}"]))
 def test_no_name_of_a_file_gets_through(name: str, ending: str, options: str) -> None:
     address = f"file:/home/{name}/{name}{ending}{options.format(name)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.markers import default_environment
 from packaging.requirements import Requirement as Reference
@@ -63,6 +63,7 @@ MARKERS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(MARKERS)
 def test_a_marker_holds_where_packaging_says_so(marker: str) -> None:
     line = f"some.Package[a, B_c] >=1.2,!=1.3 ; {marker}"
@@ -94,6 +95,7 @@ def test_forms_of_requirements(line: str, name: str, versions: str) -> None:
     assert found.holds(PI)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("python_version os_name extra and or in not ()<>=!~'\"3.11a"), max_size=40))
 def test_whatever_a_marker_reads_it_is_read_or_refused(marker: str) -> None:
     try:
@@ -112,6 +114,7 @@ EXPRESSIONS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(EXPRESSIONS, st.sets(st.sampled_from(NAMES)))
 def test_an_expression_is_met_as_logic_has_it(expression: str, accepted: set[str]) -> None:
     # Python's own `and` and `or` bind as SPDX's do.

@@ -74,6 +74,7 @@ def test_a_trace_keeps_the_last_seconds_and_its_holes() -> None:
     assert len(trace.stretch(57.0, 60.0).ecg_mv) == round(2.75 * 256)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-50, 90), min_size=1, max_size=80),
     st.floats(0.01, 3.0),
@@ -237,6 +238,7 @@ def test_keys(data: bytes, expected: list[str]) -> None:
     assert list(names(data)) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_whatever_a_terminal_sends_is_read_to_its_end(data: bytes) -> None:
     assert all(name.isprintable() and name for name in names(data))

@@ -148,7 +148,7 @@ def test_the_command_serves_until_its_source_ends(tmp_path: Path) -> None:
         "--port",
         "sim:shimmer3",
         "--duration",
-        "2",
+        "4",
         "--web",
         "--json",
     ]
@@ -160,7 +160,7 @@ def test_the_command_serves_until_its_source_ends(tmp_path: Path) -> None:
         found = streamed(line["url"])
         assert process.wait(timeout=60) == 0
     assert found[-1] == {"end": True}
-    assert sum(len(run["t"]) for event in found for run in event.get("runs", [])) == 512
+    assert sum(len(run["t"]) for event in found for run in event.get("runs", [])) == 1024
 
 
 def test_two_ways_at_once_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

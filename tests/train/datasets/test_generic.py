@@ -107,6 +107,7 @@ def test_names_stand_in_a_store_only_when_they_are_to_be_kept(lab: Path, tmp_pat
     assert {stat.S_IMODE(path.stat().st_mode) for path in store.path.iterdir()} == {0o600}
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.text(max_size=3), st.text(max_size=3)),
