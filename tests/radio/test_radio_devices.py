@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("edge_ecg.sources.virtual_radio")
 
 from edge_ecg.cli import devices, main
-from edge_ecg.discovery import find_bluetooth, guess_radio
+from edge_ecg.discovery import find_bluetooth, guess_radio, nearby
 from edge_ecg_bridge.emulators import MovesenseEmulator, PolarEmulator
 from edge_ecg_bridge.synthetic import SyntheticEcg
 
@@ -36,7 +36,7 @@ def test_the_command(
 ) -> None:
     air(PolarEmulator(ECG, name="Polar H10 11111111"))
     monkeypatch.setattr(devices, "find_serial_ports", list)
-    monkeypatch.setattr(devices, "find_streams", lambda timeout_s: None)
+    monkeypatch.setattr(nearby, "find_streams", lambda timeout_s: None)
     assert main(["devices", "--scan", "1"]) == 0
     out, err = capsys.readouterr()
     assert "ble:Polar H10 11111111" in out
@@ -57,6 +57,6 @@ def test_the_list_and_the_source_agree_on_names(name: str) -> None:
 def test_the_list_knows_every_service_that_the_source_reads(service: str) -> None:
     row = guess_radio("", [service])
     # Neither a Polar's own service, which it does not advertise, nor what is behind a plain UART.
-    if gatt_kinds.SERVICES[service] not in ("polar-h10", "text"):
+    if gatt_kinds.SERVICES[service] not in ("polar-h10", gatt_kinds.UART):
         assert row is not None
         assert row.kind == gatt_kinds.SERVICES[service]

@@ -9,6 +9,7 @@ import pytest
 
 from edge_ecg_bridge.emulators import (
     FaultyLink,
+    FramedEmulator,
     MovesenseEmulator,
     PipeEmulator,
     Reservoir,
@@ -53,13 +54,23 @@ def test_movesense_without_such_a_rate(air: Callable, meet: Callable) -> None:
 
 def test_a_nordic_uart_board_that_prints_lines(air: Callable, meet: Callable) -> None:
     board = PipeEmulator(TextEmulator(ECG, line="us,adc"), NORDIC_UART, name="ECG board")
-    said = meet(air(board, speed=5.0), "ble:ECG board")
+    said = meet(air(board, speed=2.5), "ble:ECG board")
     said.listen(500)
     assert (said.ready.device, said.ready.fs_hz) == ("text", 250.0)
     assert said.lost == 0
     step_mv = 5000.0 / 1024 / 1100
     assert np.corrcoef(said.ecg_mv[:-1], said.ecg_mv[1:])[0, 1] > 0.8  # an ECG, not noise
     assert np.abs(said.ecg_mv / step_mv - np.rint(said.ecg_mv / step_mv)).max() < 1e-6
+
+
+def test_a_nordic_uart_board_with_frames(air: Callable, meet: Callable) -> None:
+    """Nothing but its bytes tells it from one that prints."""
+    board = PipeEmulator(FramedEmulator(ECG), NORDIC_UART, name="ECG board")
+    said = meet(air(board, speed=2.0), "ble:ECG board")
+    said.listen(500)
+    assert (said.ready.device, said.ready.fs_hz) == ("framed", 256.0)
+    assert said.lost == 0
+    said.stop()
 
 
 def test_a_ganglion_that_still_streams(air: Callable, meet: Callable) -> None:
@@ -77,7 +88,7 @@ def test_a_ganglion_that_still_streams(air: Callable, meet: Callable) -> None:
 @pytest.mark.parametrize(("pipe", "hardware"), [(CYSPP, 10), (TRANSPARENT_UART, 3)], ids=["3R", "3"])
 def test_a_shimmer(air: Callable, meet: Callable, pipe: Pipe, hardware: int) -> None:
     shimmer = Shimmer3Emulator(ECG, hardware=hardware)
-    said = meet(air(PipeEmulator(shimmer, pipe, name="Shimmer3R-1A2B-BLE"), speed=4.0), "ble:Shimmer3")
+    said = meet(air(PipeEmulator(shimmer, pipe, name="Shimmer3R-1A2B-BLE"), speed=2.0), "ble:Shimmer3")
     said.listen(500)
     assert (said.ready.device, said.ready.fs_hz) == ("shimmer3", 256.0)
     assert said.lost == 0

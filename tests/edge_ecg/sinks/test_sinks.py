@@ -158,7 +158,17 @@ def test_losses_of_late_are_shown_while_there_are_any() -> None:
         "    11.0 s  stress: rest 83 %  72 bpm  signal 97 %  13 ms  lost: 5 in 10 s, 40 in 60 s, 112 in all"
     ]
     withheld = replace(window(1, None, "gap"), lost_60s=40, lost_session=112)
-    assert lines(withheld)[0] == ("    11.0 s  no decision: gap  lost: 0 in 10 s, 40 in 60 s, 112 in all")
+    assert lines(withheld)[0] == ("    11.0 s  no decision: gap  lost: 40 in 60 s, 112 in all")
     shown = " ".join("\n".join(panel(START, record)).split())
     assert "lost in 10 s 5 lost in 60 s 40" in shown
     assert "lost in 60 s" not in "\n".join(panel(START, window(1, 0.17)))
+    past = replace(window(1, 0.17), lost_60s=0, lost_session=112)
+    assert "lost" not in lines(past)[0]
+
+
+def test_what_cannot_be_seen_is_said_at_the_start() -> None:
+    board = replace(START, unseen_loss_ms=1000.0)
+    sentence = "this board counts nothing: losses shorter than 1000 ms leave no trace"
+    assert sentence in lines(board)
+    assert sentence in "\n".join(panel(board, window(1, 0.17)))
+    assert not any("leave no trace" in line for line in lines(START))

@@ -9,6 +9,7 @@ import pytest
 
 from edge_ecg.errors import EdgeEcgError, UsageError
 from edge_ecg.samples import SampleBlock, SourceEvent
+from edge_ecg.session import Session
 from edge_ecg.signal.resample import Resampler
 from edge_ecg.sources import Source, open_source
 from edge_ecg.sources.recording_signal import RecordingSignal
@@ -209,3 +210,19 @@ def test_a_device_can_be_connected_again_in_its_own_time() -> None:
     more = first.again().read(0.05)
     begin, end = (int(text.splitlines()[0].split(b",")[0]) for text in (heard, more))
     assert 8_000_000 <= end - begin < 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("address", "unseen_ms"),
+    [
+        ("sim:shimmer3", None),
+        ("sim:bitalino", None),
+        ("sim:text?line=us,adc", None),
+        ("sim:text?line=adc", 1000),
+        ("sim:openview", 100),
+    ],
+)
+def test_a_session_says_which_losses_its_device_cannot_show(address: str, unseen_ms: float | None) -> None:
+    with open_source(f"{address}{'&' if '?' in address else '?'}speed=max") as source:
+        start = next(iter(Session(source, None)))
+    assert start.to_json()["unseen_loss_ms"] == unseen_ms
