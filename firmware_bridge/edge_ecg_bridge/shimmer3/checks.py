@@ -8,7 +8,7 @@ from .acceleration import Accelerometer
 from .exg import ExgRegisters, Lead
 from .packets import PacketLayout
 from .replies import Firmware, Inquiry
-from .wire import FirmwareId
+from .wire import TICK_HZ, FirmwareId
 
 _LONG_STAMPS_SINCE = {FirmwareId.LOG_AND_STREAM: (0, 5, 4), FirmwareId.BT_STREAM: (0, 7, 3)}
 
@@ -46,6 +46,17 @@ def require_registers(registers: ExgRegisters, lead: Lead, fs_hz: float) -> None
         )
 
 
+def require_rate(answer: Inquiry, ticks: int) -> None:
+    """Refuse a device that samples at another rate than it was set to (BridgeError)."""
+    if answer.ticks != ticks:
+        now = f"{TICK_HZ / answer.ticks:g} Hz" if answer.ticks else "no rate"
+        raise BridgeError(
+            f"The Shimmer did not take its sampling rate of {TICK_HZ / ticks:g} Hz.",
+            why=f"It announces {now}.",
+            remedy="Switch it off and on again.",
+        )
+
+
 def lay_out(answer: Inquiry, lead: Lead, accelerometer: Accelerometer | None, hardware: int) -> PacketLayout:
     """Lay out the packets that an inquiry announces; BridgeError when what was asked for is not in them."""
     try:
@@ -55,7 +66,7 @@ def lay_out(answer: Inquiry, lead: Lead, accelerometer: Accelerometer | None, ha
             f"The Shimmer announces a channel 0x{unknown.args[0]:02X} whose size is unknown.",
             remedy="Report this with the firmware version; until then use LogAndStream 1.0.",
         ) from None
-    if answer.ticks == 0 or lead.sample_id not in layout.offsets or lead.status_id not in layout.offsets:
+    if lead.sample_id not in layout.offsets or lead.status_id not in layout.offsets:
         raise BridgeError(
             "The Shimmer did not switch its ECG channels on.",
             why=f"It announces the channels {bytes(answer.channels).hex(' ').upper()}.",

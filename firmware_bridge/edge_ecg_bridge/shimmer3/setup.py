@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from ..stream import BridgeError, Detail, show_bytes
 from . import commands, dock
 from .acceleration import ACCELEROMETERS, TYPICAL, Calibration, parse_calibration
-from .checks import lay_out, require_firmware, require_registers
+from .checks import lay_out, require_firmware, require_rate, require_registers
 from .exg import LEADS, ExgRegisters, ecg_registers
 from .packets import PacketLayout
-from .replies import Ack, Firmware, ReplyReader, battery_v, parse_firmware, parse_inquiry
+from .replies import Ack, Firmware, Inquiry, ReplyReader, battery_v, parse_firmware, parse_inquiry
 from .wire import (
     BATTERY_RESPONSE,
     BOARDS,
@@ -208,8 +208,10 @@ def _configure(
     lead = LEADS[settings.lead]
     registers = chips[lead.chip]
     require_registers(registers, lead, TICK_HZ / ticks)
-    answer = yield Ask(commands.inquiry(), Response.INQUIRY, _SLOW_ANSWER_S)
-    announced = parse_inquiry(answer.payload, hardware)
+    announced = yield from _inquire(hardware)
+    if announced.ticks != ticks:  # an answer that was damaged on its way, where there is no CRC to tell
+        announced = yield from _inquire(hardware)
+    require_rate(announced, ticks)
     layout = lay_out(announced, lead, accelerometer, hardware)
     details: dict[str, Detail] = {
         "hardware": "Shimmer3R" if hardware == Hardware.SHIMMER3R else "Shimmer3",
@@ -230,6 +232,11 @@ def _configure(
     if settings.unix_s is not None:
         yield Ask(commands.set_clock(settings.unix_s))
     return Stream(layout, announced.ticks, registers, details, calibration)
+
+
+def _inquire(hardware: int) -> Generator[Ask | Silence, Ack, Inquiry]:
+    answer = yield Ask(commands.inquiry(), Response.INQUIRY, _SLOW_ANSWER_S)
+    return parse_inquiry(answer.payload, hardware)
 
 
 def _about(hardware: int) -> Generator[Ask | Silence, Ack, dict[str, Detail]]:
