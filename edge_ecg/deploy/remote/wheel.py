@@ -13,6 +13,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def wheel_name(version: str = __version__) -> str:
     return f"{_NAME}-{version}-py3-none-any.whl"
 
 
+@cache
 def build_wheel() -> bytes:
     """Return the wheel of the running edge-ecg."""
     info = f"{_NAME}-{__version__}.dist-info"
