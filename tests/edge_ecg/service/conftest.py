@@ -20,7 +20,8 @@ from edge_ecg.bundle import Golden, Manifest, write_bundle
 from edge_ecg.deploy import Home, Releases
 from edge_ecg.deploy.start_script import install_start_script
 
-WAIT_S = 60.0
+# For machines that do many other things: a start alone has taken 15 s.
+WAIT_S = 240.0
 
 
 @dataclass
