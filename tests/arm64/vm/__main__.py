@@ -32,6 +32,7 @@ def main() -> int:
         "--only", action="append", choices=list(CHECKS), help="only this check; may be repeated"
     )
     parser.add_argument("--report", type=Path, help="write the results here, in Markdown")
+    parser.add_argument("--note", action="append", default=[], help="a remark for that page")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="edge-ecg-vm-", dir="/var/tmp") as temporary:
         work = args.work or Path(temporary)
@@ -40,10 +41,14 @@ def main() -> int:
         except AbsentError as error:
             print(f"cannot run here: {error}", file=sys.stderr)
             return 2
-        return _run(machine, work, args.only or list(CHECKS), args.report)
+        code = _run(machine, work, args.only or list(CHECKS))
+        if args.report is not None:
+            page = Results(work / "results.json").page(_about(), args.note)
+            args.report.write_text(page, encoding="utf-8")
+        return code
 
 
-def _run(machine: Machine, work: Path, names: list[str], report: Path | None) -> int:
+def _run(machine: Machine, work: Path, names: list[str]) -> int:
     results = Results(work / "results.json")
     device = Device(machine, work)
     try:
@@ -54,8 +59,6 @@ def _run(machine: Machine, work: Path, names: list[str], report: Path | None) ->
             results.run(name, " ".join((check.__doc__ or "").split()), lambda check=check: check(device))
     finally:
         machine.cut_power()
-    if report is not None:
-        report.write_text(results.page(_about()), encoding="utf-8")
     return int(any(results.found[name]["outcome"] != "passed" for name in names))
 
 

@@ -110,12 +110,17 @@ class Device:
         """Ask for the status until it is good; RuntimeError with the service's log after ``timeout_s``."""
         deadline = time.monotonic() + timeout_s
         while True:
-            status = self.status()
-            if good(status):
-                return status
+            try:
+                status = self.status()
+            except RuntimeError as error:
+                said = str(error)  # while the current release's runtime is broken nobody there answers
+            else:
+                said = json.dumps(status)
+                if good(status):
+                    return status
             if time.monotonic() > deadline:
                 log = self.machine.root("journalctl -u edge-ecg --no-pager -n 30", check=False)
-                raise RuntimeError(f"{log}\n{json.dumps(status)}\nnot within {timeout_s:.0f} s: {what}")
+                raise RuntimeError(f"{log}\n{said}\nnot within {timeout_s:.0f} s: {what}")
 
     def active(self) -> bool:
         """Whether systemd calls the service active."""

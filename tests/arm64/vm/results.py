@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,15 @@ class Results:
             traceback.print_exc()
             outcome, saw = FAILED, str(error).strip().splitlines()[-1] if str(error) else repr(error)
         emulated_s = round(time.monotonic() - started)
+        before = self.found.pop(name, None)
+        if outcome == PASSED and before is not None and before["outcome"] != PASSED:
+            saw += f"; an earlier try failed: {before['saw']}"
         self.found[name] = {"shows": shows, "outcome": outcome, "saw": saw, "emulated_s": emulated_s}
         self._path.write_text(json.dumps(self.found, indent=1))
         print(f"{time.strftime('%H:%M:%S')}  {name}: {outcome} after {emulated_s} s: {saw}", flush=True)
         return outcome == PASSED
 
-    def page(self, about: dict[str, str]) -> str:
+    def page(self, about: dict[str, str], notes: Sequence[str] = ()) -> str:
         """Return the results in Markdown; ``about`` tells when, where and with which versions."""
         lines = [
             "# A whole arm64 system, emulated",
@@ -63,4 +66,5 @@ class Results:
             lines.append(f"| {name} | {one['shows']} | {one['outcome']} | {saw} | {one['emulated_s']} |")
         failed = sum(one["outcome"] != PASSED for one in self.found.values())
         lines += ["", f"{len(self.found)} checks, {failed} failed."]
+        lines += [line for note in notes for line in ("", note)]
         return "\n".join(lines) + "\n"
