@@ -6,6 +6,7 @@ open -> session -> records -> sinks          a device that is lost is waited for
 
 from __future__ import annotations
 
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..errors import DataError, DeviceError, EdgeEcgError, UsageError
+from ..home import home_folder
 from ..model import Model
+from ..people import People
 from ..profile import Profile
 from ..records import DecisionRecord, EventRecord, Record
 from ..samples import SampleBlock
@@ -157,7 +160,12 @@ class Reader:
             recordings = None
             if self._config.record.directory is not None:
                 recordings = Recordings(
-                    self._config.record, source.info, self._log, wall_clock=world.wall_clock
+                    self._config.record,
+                    source.info,
+                    self._log,
+                    wall_clock=world.wall_clock,
+                    person=self._profile.person if self._profile else None,
+                    people=People(home_folder(os.environ), world.wall_clock),
                 )
                 stack.callback(recordings.close)
             session = Session(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..marks import marks_path
+from ..people import RECORDING, People, real_place
 from ..recorder import Recorder
 from ..samples import SampleBlock, SourceInfo
 from .log import Log
@@ -44,6 +45,10 @@ class Recordings:
         Names the files.
     free:
         Folder -> bytes left on its disk.
+    person:
+        Whose ECG it is, by pseudonym; None where nobody said so.
+    people:
+        The index that ``edge-ecg forget`` goes by; is told which files are that person's.
 
     """
 
@@ -55,6 +60,8 @@ class Recordings:
         *,
         wall_clock: Callable[[], datetime],
         free: Callable[[Path], int] = free_bytes,
+        person: str | None = None,
+        people: People | None = None,
     ) -> None:
         assert section.directory is not None, "recordings need a folder"
         self._folder = Path(section.directory)
@@ -63,6 +70,8 @@ class Recordings:
         self._log = log
         self._wall_clock = wall_clock
         self._free = free
+        self._person = person
+        self._people = people if person is not None else None
         self._recorder: Recorder | None = None
         self._begin_s = 0.0
         self._look_s: float | None = None
@@ -112,6 +121,8 @@ class Recordings:
         if recorder is not None:
             try:
                 recorder.close()
+                if not recorder.path.exists():  # nothing was recorded
+                    self._disown(recorder.path)
             except DataError as error:
                 self._log.warning(f"{_in_words(error)}.")
 
@@ -128,7 +139,9 @@ class Recordings:
         while path.exists() or marks_path(path).exists():
             number += 1
             path = self._folder / f"ecg-{moment:%Y%m%d-%H%M%S}-{number}.csv"
-        recorder = Recorder(path)
+        recorder = Recorder(path, person=self._person)
+        if self._people is not None and self._person is not None:
+            self._people.add_file(self._person, path, RECORDING)
         recorder.begin(self._info)
         self._begin_s = at_s
         return recorder
@@ -160,9 +173,18 @@ class Recordings:
             if path != present:
                 path.unlink()
                 marks_path(path).unlink(missing_ok=True)
+                self._disown(path)
                 self._log.notice(f"Deleted {path}: the recordings have reached record.limit_mb.")
                 return True
         return False
+
+    def _disown(self, path: Path) -> None:
+        """Take a file that is gone out of the index; that this fails costs an entry that leads nowhere."""
+        if self._people is not None and self._person is not None:
+            try:
+                self._people.drop_files(self._person, {real_place(path)})
+            except DataError as error:
+                self._log.warning(f"{_in_words(error)}.")
 
     def _note(self, hindrance: str) -> None:
         if hindrance and not self._stopped:

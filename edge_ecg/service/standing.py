@@ -30,11 +30,15 @@ class Standing:
         self._log = log
 
     def is_current(self) -> bool:
-        """Whether no other release counts by now; one look at a link, made every second."""
+        """Whether no other release counts by now; mostly one look at a link, made every second."""
         try:
-            return Path(os.readlink(self._releases.home.current)).name == self.release
+            if Path(os.readlink(self._releases.home.current)).name == self.release:
+                return True
         except OSError:  # there is none: nothing else could be run instead
             return True
+        # A link that leads nowhere starts nothing else: bin/edge-ecg-start passes it over.
+        current = self._releases.current()
+        return current is None or current.name == self.release
 
     def watch_s(self) -> float | None:
         """For how long this release is to be watched; None when it is not on trial."""
@@ -44,10 +48,12 @@ class Standing:
     def confirm(self) -> bool:
         """End the trial well; False when that has to be tried again."""
         try:
-            self._releases.confirm(self.release)
+            confirmed = self._releases.confirm(self.release)
         except EdgeEcgError as error:
             self._log.warning(f"{self.release} could not be confirmed yet: {error}")
             return False
+        if confirmed is None:  # another release is current by now, and this process about to end
+            return True
         self._log.notice(f"{self.release} has proved itself: it is confirmed.")
         return True
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_ecg.people import People
 from edge_ecg.samples import SampleBlock, SourceInfo
 from edge_ecg.service.log import Log
 from edge_ecg.service.recordings import Recordings
@@ -29,6 +30,7 @@ class Rig:
         self.free_bytes = 10**12
         self.said = io.StringIO()
         self.number = 0
+        self.people = People(folder.parent / "home", lambda: self.now)
         values = {"directory": str(folder), "rotate_minutes": 1.0, **section}
         self.recordings = Recordings(
             replace(RecordSection(), **values),
@@ -36,6 +38,8 @@ class Rig:
             Log(self.said),
             wall_clock=lambda: self.now,
             free=lambda _: self.free_bytes,
+            person="P-7f3k",
+            people=self.people,
         )
 
     def minutes(self, count: float) -> None:
@@ -49,6 +53,12 @@ class Rig:
     @property
     def files(self) -> list[Path]:
         return sorted(self.folder.glob("*.csv")) if self.folder.exists() else []
+
+    @property
+    def known(self) -> list[Path]:
+        """The files that ``edge-ecg forget`` would remove."""
+        person = self.people.find("P-7f3k")
+        return [] if person is None else [file.path for file in person.files]
 
     def samples(self, path: Path) -> list[int]:
         rows = [line for line in path.read_text().splitlines() if line[0].isdigit()]
@@ -67,6 +77,8 @@ def test_a_new_file_every_minute_and_no_sample_lost(rig: Callable[..., Rig]) -> 
     assert len(one.files) == 3
     assert [number for path in one.files for number in one.samples(path)] == list(range(one.number))
     assert one.folder.stat().st_mode & 0o777 == 0o700
+    assert one.known == one.files
+    assert all("P-7f3k" in path.read_text()[:500] for path in one.files)
 
 
 def test_at_the_limit_it_stops_and_says_so_once(rig: Callable[..., Rig]) -> None:
@@ -99,6 +111,7 @@ def test_or_the_oldest_goes_and_nothing_else(rig: Callable[..., Rig]) -> None:
     own = [path for path in one.files if path.name != "precious.csv"]
     assert one.samples(own[-1])[-1] == one.number - 1
     assert sum(path.stat().st_size for path in own) < 1_300_000
+    assert one.known == own
 
 
 def test_a_full_disk_stops_the_recording_until_there_is_room(rig: Callable[..., Rig]) -> None:
