@@ -188,13 +188,13 @@ CHECKS: dict[str, Callable[[Device], str]] = {
     "fall-back": falls_back,
     "power cut in upload": _cut(
         "while the bundle is sent",
-        'while :; do set -- incoming/*.part; [ -e "$1" ] && break; done',
+        'while :; do set -- incoming/*.part; [ -e "$1" ] && break; sleep 0.1; done',
     ),
     "power cut in admission": _cut(
-        "while the golden windows run", "until pgrep -f deploy.selftest >/dev/null; do :; done"
+        "while the golden windows run", "until pgrep -f deploy.selftest >/dev/null; do sleep 0.1; done"
     ),
     "power cut in switch": _cut(
-        "right after the switch", 'until [ "$(readlink current)" != "releases/$old" ]; do :; done'
+        "right after the switch", 'until [ "$(readlink current)" != "releases/$old" ]; do sleep 0.1; done'
     ),
     "rollback": rolls_back,
     "reboot": comes_back_after_a_reboot,
