@@ -102,7 +102,7 @@ def model(host: Host) -> Check:
         agreement = check_engine(loaded, Golden.from_bundle(loaded.bundle))
     except EdgeEcgError as error:
         return fail("model", f"{error.what} {error.why}".strip(), error.remedy)
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         # NumPy wraps what happened into a page of advice.
         reason = error.__cause__ or error
         return fail("model", f"A package cannot be loaded: {reason}.", _REINSTALL)

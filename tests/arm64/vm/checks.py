@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 from .device import HOME, ON_DEVICE, TRIAL_S, Device, edge_ecg
 
@@ -94,9 +95,10 @@ def is_restarted_by_the_watchdog(device: Device) -> str:
 
 def takes_a_new_version(device: Device) -> str:
     """A second flash changes the model without root, and the runtime that is there is used again."""
-    steps = device.flash(device.bundle("0.2.0"))
+    version = _next_version(device.status())
+    steps = device.flash(device.bundle(version))
     status = device.await_status(
-        lambda status: _lives(status) and status["version"] == "0.2.0", "version 0.2.0"
+        lambda status: _lives(status) and status["version"] == version, "the new version"
     )
     _require(not any("virtual environment" in str(step.get("text")) for step in steps), "made a runtime anew")
     return f"{_said(status)}; before: {status['previous']}"
@@ -104,9 +106,12 @@ def takes_a_new_version(device: Device) -> str:
 
 def falls_back(device: Device) -> str:
     """A release that cannot start is given up after three starts, without anybody's help."""
-    before = device.status()["release"]
-    device.machine.put(device.bundle("0.3.0"), to="new")
-    text = device.machine.ssh(f"{ON_DEVICE} device admit new/signed-0.3.0.ecgb --json", timeout_s=900).stdout
+    status = device.status()
+    before, version = status["release"], _next_version(status)
+    device.machine.put(device.bundle(version), to="new")
+    text = device.machine.ssh(
+        f"{ON_DEVICE} device admit new/signed-{version}.ecgb --json", timeout_s=900
+    ).stdout
     release = json.loads(text.splitlines()[-1])["release"]
     # As after an upgrade of the system that took its Python away: the release is sound, its runtime is not.
     device.machine.ssh(
@@ -143,11 +148,12 @@ def comes_back_after_a_reboot(device: Device) -> str:
     return f"{_said(status)}; ssh after {emulated_s:.0f} s"
 
 
-def _cut(where: str, waits_for: str, version: str) -> Callable[[Device], str]:
+def _cut(where: str, waits_for: str) -> Callable[[Device], str]:
     """A check that cuts the power at a moment of a flash; ``waits_for`` is a shell loop that ends then."""
 
     def check(device: Device) -> str:
-        old = device.status()["release"]
+        status = device.status()
+        old, version = status["release"], _next_version(status)
         with device.start_flash(device.bundle(version)) as flashing:
             device.machine.ssh(f"cd {HOME}; old={old}; {waits_for}", timeout_s=1800)
             device.machine.cut_power()
@@ -182,32 +188,31 @@ CHECKS: dict[str, Callable[[Device], str]] = {
     "fall-back": falls_back,
     "power cut in upload": _cut(
         "while the bundle is sent",
-        'while :; do set -- incoming/*.part; [ -e "$1" ] && break; done',
-        "0.4.0",
+        'while :; do set -- incoming/*.part; [ -e "$1" ] && break; sleep 0.1; done',
     ),
     "power cut in admission": _cut(
-        "while the golden windows run", "until pgrep -f deploy.selftest >/dev/null; do :; done", "0.5.0"
+        "while the golden windows run", "until pgrep -f deploy.selftest >/dev/null; do sleep 0.1; done"
     ),
     "power cut in switch": _cut(
-        "right after the switch", 'until [ "$(readlink current)" != "releases/$old" ]; do :; done', "0.6.0"
+        "right after the switch", 'until [ "$(readlink current)" != "releases/$old" ]; do sleep 0.1; done'
     ),
     "rollback": rolls_back,
     "reboot": comes_back_after_a_reboot,
 }
 
 
-def _health(status: dict[str, object]) -> dict[str, object]:
+def _health(status: dict[str, Any]) -> dict[str, Any]:
     found = status["health"]
     return found if isinstance(found, dict) else {}
 
 
-def _flows(status: dict[str, object]) -> bool:
+def _flows(status: dict[str, Any]) -> bool:
     """Whether a sample came a moment ago (of emulated time)."""
     age_s = _health(status).get("last_sample_age_s")
     return bool(_health(status).get("alive")) and isinstance(age_s, int | float) and age_s < 20
 
 
-def _lives(status: dict[str, object]) -> bool:
+def _lives(status: dict[str, Any]) -> bool:
     """Whether the current release is confirmed and its service has decided something, and is alive."""
     health = _health(status)
     return (
@@ -218,11 +223,17 @@ def _lives(status: dict[str, object]) -> bool:
     )
 
 
-def _reads(status: dict[str, object], device: str) -> bool:
+def _reads(status: dict[str, Any], device: str) -> bool:
     return device in str(_health(status).get("device"))
 
 
-def _said(status: dict[str, object]) -> str:
+def _next_version(status: dict[str, Any]) -> str:
+    """Return a version above all that lie there: a device takes no older one, and none that failed."""
+    newest = max(int(one["version"].split(".")[1]) for one in status["releases"])
+    return f"0.{newest + 1}.0"
+
+
+def _said(status: dict[str, Any]) -> str:
     health = _health(status)
     return f"{status['release']} runs from {health.get('device')}, {health.get('decisions')} decisions so far"
 
