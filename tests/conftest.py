@@ -11,6 +11,8 @@ from pathlib import Path
 
 # Before NumPy is imported: tests multiply many small matrices, and BLAS threads would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As the runtime does before it loads ONNX Runtime: no reports to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import hypothesis
 import pytest
