@@ -47,7 +47,7 @@ class CutProxy:
                         return
                     if end is self._listener:
                         self._accept(selector, other)
-                    elif end in other:
+                    elif end in other and not self.cut:  # the other end of what was just cut may be due, too
                         self._pass(end, selector, other)
 
     def _accept(self, selector: selectors.BaseSelector, other: dict[socket.socket, socket.socket]) -> None:
