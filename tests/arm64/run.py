@@ -80,7 +80,7 @@ class Emulated:
         ]  # fmt: skip
 
     def run(
-        self, *words: str | Path, timeout_s: float = 120.0, check: bool = True
+        self, *words: str | Path, timeout_s: float = 300.0, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run a program in there; a failure shows what it said."""
         return run(*self.command(*words), timeout_s=timeout_s, check=check)

@@ -15,7 +15,7 @@ from .boards import BOARDS
 from .conftest import MakeSystem
 from .system import BAD_ONNXRUNTIME, System
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def test_admission_on_the_device_survives_it_and_names_it(system: System, tmp_pa
         "onnx",
         "--json",
     )
-    refused = machine.run(*words, check=False, timeout_s=300)
+    refused = machine.run(*words, check=False, timeout_s=600)
     assert refused.returncode == 6, refused.stderr
     assert "onnxruntime 1.21.0 died of SIGILL" in refused.stderr
     assert "--engine litert" in refused.stderr
 
-    taken = machine.run(*words[:-3], "--engine", "litert", "--json", timeout_s=300)
+    taken = machine.run(*words[:-3], "--engine", "litert", "--json", timeout_s=600)
     admitted = json.loads(taken.stdout.splitlines()[-1])["admitted"]
     assert admitted["engine"] == "litert-int8"
     assert admitted["engines"]["onnx-int8"]["outcome"] == "failed"

@@ -34,7 +34,7 @@ class Results:
             outcome, saw = PASSED, check()
         except Exception as error:
             traceback.print_exc()
-            outcome, saw = FAILED, str(error).strip().splitlines()[-1] if str(error) else repr(error)
+            outcome, saw = FAILED, _sentence(error)
         emulated_s = round(time.monotonic() - started)
         before = self.found.pop(name, None)
         if outcome == PASSED and before is not None and before["outcome"] != PASSED:
@@ -68,3 +68,9 @@ class Results:
         lines += ["", f"{len(self.found)} checks, {failed} failed."]
         lines += [line for note in notes for line in ("", note)]
         return "\n".join(lines) + "\n"
+
+
+def _sentence(error: Exception) -> str:
+    """The line of an error that says what happened: edge-ecg's own, if there is one, else the last."""
+    lines = str(error).strip().splitlines() or [repr(error)]
+    return next((line for line in lines if line.startswith("edge-ecg:")), lines[-1].strip())
