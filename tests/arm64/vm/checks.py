@@ -41,7 +41,7 @@ def refuses_unsigned(device: Device) -> str:
 
 
 def is_confined(device: Device) -> str:
-    """systemd's own analysis of the running unit, and what it can see of the homes of others."""
+    """systemd's own analysis of the unit as it runs."""
     text = device.machine.root("systemd-analyze security edge-ecg --no-pager", timeout_s=300)
     found = re.search(r"exposure level for edge-ecg.service: ([\d.]+)", text)
     _require(found is not None and float(found[1]) < MOST_EXPOSED, text[-200:])
@@ -130,7 +130,7 @@ def falls_back(device: Device) -> str:
 
 
 def rolls_back(device: Device) -> str:
-    """``edge-ecg rollback`` by hand."""
+    """The way back by hand."""
     before = device.status()
     edge_ecg("rollback", "vm", "--ssh-config", device.machine.config, "--batch", "--json", timeout_s=900)
     status = device.await_status(
