@@ -182,7 +182,7 @@ class Releases(Recovery):
             if back is None:
                 raise DataError(
                     "There is no release to go back to; the current one still counts.",
-                    why="No other release here is whole, and was confirmed before.",
+                    why="No other one is whole, was confirmed before, and is signed where that is asked.",
                     remedy="Flash a bundle: edge-ecg flash HOST BUNDLE",
                 )
             self._take_back(current, back, reason)

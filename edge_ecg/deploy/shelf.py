@@ -7,7 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import DataError, UsageError
+from ..bundle import read_bundle
+from ..errors import BundleError, DataError, UsageError
 from .layout import Home
 from .release import Release, is_release_name
 from .trial import Bad, Trial, read_bad, read_trial
@@ -79,18 +80,21 @@ class Shelf:
         return release if release is not None and is_whole(release) else None
 
     def older_good(self, than: Release | None) -> Release | None:
-        """Return the newest release that is older, whole, was confirmed once, and not taken back."""
+        """Return the newest older release that was confirmed once, not taken back, and would start."""
         bad = self.bad()
         for release in reversed(self.all()):
             older = than is None or release.number < than.number
-            if older and release.confirmed and release.name not in bad and is_whole(release):
+            if older and release.confirmed and release.name not in bad and would_start(release):
                 return release
         return None
 
     def fallback(self, current: Release | None) -> Release | None:
-        """Return the release to go back to: the one before, else the newest good one that is older."""
+        """Return the release to go back to: the one before, else the newest good one that is older.
+
+        One that the service would refuse (a key was trusted since, and it is not signed) is passed over.
+        """
         back = self.previous()
-        if back is not None and (current is None or back.name != current.name) and is_whole(back):
+        if back is not None and (current is None or back.name != current.name) and would_start(back):
             return back
         return self.older_good(current)
 
@@ -115,6 +119,17 @@ def _read_link(path: Path) -> str | None:
         return os.readlink(path)
     except OSError:
         return None
+
+
+def would_start(release: Release) -> bool:
+    """Whether a release is whole, and its signer trusted here where that counts."""
+    if not is_whole(release):
+        return False
+    try:
+        read_bundle(release.bundle)
+    except BundleError:
+        return False
+    return True
 
 
 def is_whole(release: Release) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_ecg.bundle import PublicKey, read_bundle, read_highest
+from edge_ecg.bundle import PublicKey, read_bundle, read_highest, sign_bundle
 from edge_ecg.deploy import Health, Home, Release, Releases, write_health
 from edge_ecg.deploy.release import is_release_name, release_name
 from edge_ecg.deploy.trial import read_bad, read_fallbacks, read_trial
@@ -270,8 +271,31 @@ def test_the_signer_must_still_be_trusted(
         releases.switch(second)
     with pytest.raises(BundleError, match="not signed"):
         put(3)
-    # Who runs goes on, is confirmed, and can be gone back to: never none.
+    # Who runs goes on, and is confirmed: never none.
     assert name(releases.confirm()) == first.name
+
+
+def test_a_way_back_passes_over_what_would_not_start(
+    home: Home, releases: Releases, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    for minor in (1, 3):
+        path = bundles / f"{minor}.ecgb"
+        path.write_bytes(sign_bundle(path.read_bytes(), private))
+    made = [releases.create(bundles / f"{minor}.ecgb", "one", {}) for minor in (1, 2, 3)]
+    for release in made:
+        releases.switch(release)
+    assert name(releases.previous()) == made[1].name
+    public = PublicKey(private.public_key().public_bytes_raw(), "ann")
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    (folder / "ann.pub").write_text(f"{public.line}\n")
+    monkeypatch.setenv("EDGE_ECG_TRUSTED_KEYS", str(folder))
+    # The one before is not signed: the service would refuse it.
+    assert releases.revert("by hand").name == made[0].name
+    with pytest.raises(DataError, match="no release to go back to"):
+        releases.revert("by hand")
+    assert name(releases.current()) == made[0].name
 
 
 def test_names(releases: Releases, put: Put) -> None:
