@@ -115,6 +115,25 @@ def test_rollback_and_status_and_logs(
     assert lines == ["two", "three"]
 
 
+def test_a_device_whose_runtime_is_broken_still_answers_and_goes_back(
+    make_device: MakeDevice, flashed: Device, new_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = make_device(flashed)
+    assert attempt(device, new_bundle).error is None
+    broken = device.home.root / "broken" / "bin" / "edge-ecg"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("#!/nowhere/python\n")
+    broken.chmod(0o755)
+    link = device.home.current / "runtime"
+    link.unlink()
+    link.symlink_to(broken.parent.parent)
+    capsys.readouterr()
+    assert device.call("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["version"] == "1.1.0"
+    assert device.call("rollback", "--reason", "its runtime is broken") == 0
+    assert device.running() == "1.0.0"
+
+
 def test_nothing_flashed_yet(make_device: MakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
     device = make_device(seeded=False)
     for verb in ("status", "rollback"):

@@ -73,6 +73,8 @@ class DeviceSide:
 def call_current(remote: Remote, *words: str, timeout_s: float | None = None) -> Record:
     """Run a verb of the current release's ``edge-ecg``, in one round trip; returns its last record.
 
+    Where that one cannot run at all (a runtime that is broken), the release before answers.
+
     Raises
     ------
     BundleError, GateError
@@ -83,9 +85,14 @@ def call_current(remote: Remote, *words: str, timeout_s: float | None = None) ->
     """
     script = f"""
 EDGE_ECG_HOME=${{EDGE_ECG_HOME:-$HOME/.local/share/edge-ecg}}; export EDGE_ECG_HOME
-program=$EDGE_ECG_HOME/current/runtime/bin/edge-ecg
-[ -x "$program" ] || exit {_NOTHING}
-exec "$program" {shlex.join(words)} --json
+code={_NOTHING}
+for release in current previous; do
+    program=$EDGE_ECG_HOME/$release/runtime/bin/edge-ecg
+    [ -x "$program" ] || continue
+    "$program" {shlex.join(words)} --json; code=$?
+    case $code in 0|[2-7]|130) break ;; esac
+done
+exit $code
 """
     done = remote.run(script, timeout_s=timeout_s)
     if done.returncode == _NOTHING:
