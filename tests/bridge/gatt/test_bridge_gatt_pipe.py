@@ -171,7 +171,7 @@ def test_stopped_before_it_began() -> None:
         ("Movesense 174630000192", (), "movesense"),
         ("", (short_uuid(0xFDF3),), "movesense"),
         ("Shimmer3R-1A2B-BLE", (), "shimmer3"),
-        ("my board", (NORDIC_UART.service.upper(),), "text"),
+        ("my board", (NORDIC_UART.service.upper(),), "uart"),
         ("", (CYSPP.service,), "shimmer3"),
         ("Toaster", (short_uuid(0x180D),), None),
     ],
@@ -186,7 +186,7 @@ def test_by_advertisement(name: str, services: tuple[str, ...], kind: str | None
         ((pmd.PMD_CONTROL, HEART_RATE), "polar-h10"),
         (pmd.OLD_SERVICE_MARKS, "polar-h10"),
         ((wire.COMMAND, wire.DATA), "movesense"),
-        ((NORDIC_UART.notify, NORDIC_UART.write), "text"),
+        ((NORDIC_UART.notify, NORDIC_UART.write), "uart"),
         ((NORDIC_UART.notify,), None),
         ((TRANSPARENT_UART.notify, TRANSPARENT_UART.write), "shimmer3"),
         ((HEART_RATE,), None),
@@ -204,7 +204,7 @@ def test_choosing() -> None:
     assert session.counters == {}
     session.happened(found(NORDIC_UART), 1.0)
     session.happened(Done(NORDIC_UART.notify), 1.1)
-    assert asked == ["text"]
+    assert asked == ["uart"]
     assert session.inner.inner.started_s == 1.1
     session.stop(2.0)
     assert session.finished

@@ -130,8 +130,11 @@ def test_the_start_script_goes_back_on_a_full_disk(fill: Fill, disk: Path, bundl
     releases.switch(new, 60.0)
     fill(disk, 0)
     started = []
+    env = {"PATH": os.environ["PATH"], "EDGE_ECG_HOME": str(home.root)}
     for _ in range(5):
-        done = subprocess.run([home.start_script], capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(
+            [home.start_script], capture_output=True, text=True, check=True, timeout=30, env=env
+        )
         started.append(done.stdout.split()[0])
     assert started == [new.name] * 3 + [good.name] * 2
     assert releases.current() == good

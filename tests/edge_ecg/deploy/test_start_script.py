@@ -381,8 +381,9 @@ def test_a_signal_ends_what_was_started(started: Starter, two: tuple[str, str]) 
     _, new = two
     program = started.home.release(new) / "runtime/bin/edge-ecg"
     program.write_text("#!/bin/sh\necho $$\nexec sleep 60\n")
+    env = {"PATH": os.environ["PATH"], "EDGE_ECG_HOME": str(started.home.root)}
     with subprocess.Popen(
-        [*started.shell, str(started.home.start_script)], stdout=subprocess.PIPE, text=True
+        [*started.shell, str(started.home.start_script)], stdout=subprocess.PIPE, text=True, env=env
     ) as child:
         assert child.stdout is not None
         assert int(child.stdout.readline()) == child.pid
