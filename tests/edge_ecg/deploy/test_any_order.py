@@ -116,8 +116,11 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 4))
     def start(self, times: int) -> None:
+        env = {"PATH": os.environ["PATH"], "EDGE_ECG_HOME": str(self.home.root)}
         for _ in range(times):
-            done = subprocess.run([self.home.start_script], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [self.home.start_script], capture_output=True, text=True, check=True, env=env
+            )
             current = at(self.home).current()
             assert current is not None
             assert done.stdout.split()[0] == current.name

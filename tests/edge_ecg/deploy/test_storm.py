@@ -17,11 +17,12 @@ from .tiny import at
 _ROOT = Path(__file__).parents[3]
 
 _CHANGE = """
-import random, subprocess, sys
+import os, random, subprocess, sys
 from pathlib import Path
 from edge_ecg.deploy import Home, Releases
 from edge_ecg.errors import EdgeEcgError
 home, bundles, seed = Home(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+os.environ["EDGE_ECG_HOME"] = str(home.root)
 draw = random.Random(seed)
 releases = Releases(home)
 done = 0
