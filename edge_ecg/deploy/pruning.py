@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from .disk import Disk
+from .disk import HALF, Disk
 from .health import read_health
 from .layout import COMPLETE_NAME, Home
 from .shelf import Shelf
@@ -56,6 +56,9 @@ def sweep(home: Home, disk: Disk) -> None:
         if folder.is_dir():
             for left in sorted([*folder.glob(f"{NEW}*"), *folder.glob(f"{GONE}*")]):
                 disk.remove_tree(left)
+    # Not that of health.json: the service writes it without the lock.
+    for path in (home.starts, home.trial, home.bad, home.reverting, home.highest, home.journal):
+        disk.delete(path.with_name(path.name + HALF))
 
 
 def _is_being_built(folder: Path, now_s: float) -> bool:
