@@ -57,8 +57,10 @@ def sweep(home: Home, disk: Disk) -> None:
             for left in sorted([*folder.glob(f"{NEW}*"), *folder.glob(f"{GONE}*")]):
                 disk.remove_tree(left)
     # Not that of health.json: the service writes it without the lock.
-    for path in (home.starts, home.trial, home.bad, home.reverting, home.highest, home.journal):
-        disk.delete(path.with_name(path.name + HALF))
+    written = (home.starts, home.trial, home.bad, home.reverting, home.highest, home.journal)
+    halves = [path.with_name(path.name + HALF) for path in (home.current, home.previous, *written)]
+    for half in (*halves, *sorted(home.releases.glob(f"*/*{HALF}"))):
+        disk.delete(half)
 
 
 def _is_being_built(folder: Path, now_s: float) -> bool:
