@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from edge_ecg.deploy import Home, Releases
+from edge_ecg.deploy import Home, Release, Releases
 
-from .tiny import at, make_home
+from .tiny import Put, at, make_home
 
 
 @pytest.fixture
@@ -41,3 +41,13 @@ def home(memory: Path, bundles: Path) -> Home:
 def releases(home: Home) -> Releases:
     """Its releases, at a moment that stands still."""
     return at(home)
+
+
+@pytest.fixture
+def put(releases: Releases, bundles: Path) -> Put:
+    """``put(minor, runtime="one")``: create a release of bundle 0.MINOR.0."""
+
+    def create(minor: int, runtime: str = "one") -> Release:
+        return releases.create(bundles / f"{minor}.ecgb", runtime, {"engine": "litert-int8"})
+
+    return create

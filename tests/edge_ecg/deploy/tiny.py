@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_ecg.bundle import EncoderSpec, InputSpec, Manifest, TaskSpec, write_bundle
-from edge_ecg.deploy import Home, Releases
+from edge_ecg.deploy import Home, Release, Releases
 
 NOW = 1_800_000_000.0
 
@@ -53,3 +54,11 @@ def make_home(root: Path, bundles: Path) -> Home:
 def at(home: Home) -> Releases:
     """Return the releases of a home at one moment that stands still."""
     return Releases(home, lambda: NOW)
+
+
+Put = Callable[..., Release]
+
+
+def name(release: Release | None) -> str | None:
+    """Return a release's name; None for none."""
+    return release.name if release else None
