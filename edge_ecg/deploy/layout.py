@@ -42,7 +42,11 @@ class Home:
 
     @classmethod
     def default(cls, env: Mapping[str, str] | None = None) -> Self:
-        """Return the folder that ``EDGE_ECG_HOME`` names, else ``~/.local/share/edge-ecg``."""
+        """Return the folder that ``EDGE_ECG_HOME`` names, else ``~/.local/share/edge-ecg``.
+
+        Unlike :func:`edge_ecg.home.home_folder` it knows no ``XDG_DATA_HOME``: a shell over ssh, the service
+        and a terminal on the device must find the same releases, whatever the environment of each.
+        """
         known = os.environ if env is None else env
         chosen = known.get(ENV_HOME)
         if chosen:
