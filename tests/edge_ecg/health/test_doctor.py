@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,73 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_ecg.bundle.private_key import public_of
 from edge_ecg.bundle.trust_edit import add_trusted_key
 from edge_ecg.cli import main
-from edge_ecg.errors import DeviceError
-from edge_ecg.health import Check, Host, Status, bluetooth, examine, machine, ports, software
+from edge_ecg.health import Check, Host, Status, examine, machine, ports, software
 from edge_ecg.health.registry import CHECKS
 
-NOW = 1_800_000_000.0  # 2027
-GOOD = {
-    "numpy": "2.1.0",
-    "samplerate": "0.2.4",
-    "pyserial": "3.5",
-    "rich": "14.0.0",
-    "cryptography": "48.0.0",
-    "bleak": "3.1.0",
-    "ai-edge-litert": "2.1.0",
-}
-
-
-def put(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    """A healthy Pi with Bluetooth and no adapter plugged in."""
-    put(
-        tmp_path,
-        {
-            "etc/group": "root:x:0:\nuucp:x:10:\ndialout:x:20:ann\nbluetooth:x:112:\n",
-            "etc/passwd": "root:x:0:0::/:/bin/sh\nann:x:1000:1000::/:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n",
-            "proc/device-tree/model": "Raspberry Pi 4 Model B Rev 1.5\0",
-            "proc/1/comm": "systemd\n",
-            "proc/401/comm": "bluetoothd\n",
-            "sys/class/bluetooth/hci0/uevent": "",
-            "sys/class/rfkill/rfkill0/type": "wlan\n",
-            "sys/class/rfkill/rfkill0/soft": "1\n",
-            "sys/class/rfkill/rfkill1/type": "bluetooth\n",
-            "sys/class/rfkill/rfkill1/soft": "0\n",
-            "sys/class/rfkill/rfkill1/hard": "0\n",
-            "run/dbus/system_bus_socket": "",
-            "run/systemd/timesync/synchronized": "",
-            "sys/devices/platform/soc/soc:firmware/get_throttled": "0\n",
-            "sys/class/thermal/thermal_zone0/temp": "48312\n",
-            "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor": "ondemand\n",
-        },
-    )
-    return Host(
-        root=tmp_path,
-        folder=tmp_path,
-        python=(3, 13),
-        pointer_bits=64,
-        architecture="aarch64",
-        groups=frozenset({20, 1000}),
-        user=1000,
-        bluetooth_sockets=True,
-        command=commands({"bluetoothctl show": "Controller 00:11\n\tPowered: yes\n"}),
-        package=GOOD.get,
-        clock=lambda: NOW,
-        free=lambda _: 20_000_000_000,
-    )
-
-
-def commands(known: dict[str, str]) -> Any:
-    def command(words: Sequence[str]) -> str | None:
-        return known.get(" ".join(words))
-
-    return command
+from .pi import GOOD, commands, expect, put
 
 
 def test_a_healthy_pi_has_nothing_to_mend(host: Host) -> None:
@@ -94,15 +29,6 @@ def test_a_healthy_pi_has_nothing_to_mend(host: Host) -> None:
         ],
         Status.OK,
     )  # fmt: skip
-
-
-def expect(check: Check | None, status: Status, *words: str) -> None:
-    assert check is not None
-    assert check.status is status
-    for word in words:
-        assert word in f"{check.sentence} | {check.remedy}"
-    if status in (Status.WARN, Status.FAIL):
-        assert check.remedy
 
 
 def test_the_board_is_named_where_only_sys_shows_it(host: Host) -> None:
@@ -259,109 +185,6 @@ def test_ftdi_latency(host: Host) -> None:
     assert ports.latency_timer(host) is None
     put(host.root, {"sys/bus/usb-serial/devices/ttyUSB1/latency_timer": "16\n"})
     expect(ports.latency_timer(host), Status.WARN, "ttyUSB1 16 ms", 'ATTR{latency_timer}="1"', "udevadm")
-
-
-def test_bluetooth_from_the_radio_upwards(host: Host) -> None:
-    off = replace(host, command=commands({"bluetoothctl show": "\tPowered: no\n"}))
-    expect(bluetooth.bluetooth(off), Status.WARN, "switched off", "power on")
-    expect(bluetooth.bluetooth(replace(host, command=commands({}))), Status.UNKNOWN, "nobody tells")
-    (host.root / "proc/401/comm").unlink()
-    expect(bluetooth.bluetooth(host), Status.WARN, "daemon does not run")
-    (host.root / "run/dbus/system_bus_socket").unlink()
-    expect(bluetooth.bluetooth(host), Status.WARN, "D-Bus")
-    put(host.root, {"sys/class/rfkill/rfkill1/soft": "1\n"})
-    expect(bluetooth.bluetooth(host), Status.WARN, "sudo rfkill unblock bluetooth")
-    put(host.root, {"sys/class/rfkill/rfkill1/hard": "1\n"})
-    expect(bluetooth.bluetooth(host), Status.WARN, "hardware switch")
-    (host.root / "sys/class/bluetooth/hci0/uevent").unlink()
-    (host.root / "sys/class/bluetooth/hci0").rmdir()
-    expect(bluetooth.bluetooth(host), Status.UNKNOWN, "No adapter")
-
-
-def test_a_radio_that_is_switched_off_in_config_txt(host: Host) -> None:
-    (host.root / "sys/class/bluetooth/hci0/uevent").unlink()
-    (host.root / "sys/class/bluetooth/hci0").rmdir()
-    put(host.root, {"boot/firmware/config.txt": "[all]\n# dtoverlay=disable-bt\narm_64bit=1\n"})
-    expect(bluetooth.bluetooth(host), Status.UNKNOWN, "No adapter")
-    put(host.root, {"boot/firmware/config.txt": "[all]\ndtoverlay=disable-bt\n"})
-    expect(bluetooth.bluetooth(host), Status.WARN, "switched off in config.txt", "sudo reboot")
-
-
-DEBIAN_POLICY = """<busconfig>
-  <policy group="bluetooth"><allow send_destination="org.bluez"/></policy>
-  <policy context="default">
-    <deny send_destination="org.bluez"/>
-  </policy>
-</busconfig>"""
-
-
-def test_bluetooth_permission(host: Host) -> None:
-    assert bluetooth.permission(host) is None  # no policy, no need of a group
-    put(host.root, {"etc/dbus-1/system.d/bluetooth.conf": DEBIAN_POLICY.replace("deny", "allow")})
-    assert bluetooth.permission(host) is None
-    put(host.root, {"etc/dbus-1/system.d/bluetooth.conf": DEBIAN_POLICY})
-    expect(bluetooth.permission(host), Status.WARN, "sudo usermod -aG bluetooth $USER")
-    expect(bluetooth.permission(replace(host, groups=frozenset({112}))), Status.OK)
-    assert bluetooth.permission(replace(host, user=0)) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "status", "words"),
-    [
-        ("[General]\nControllerMode = bredr\n", Status.WARN, "ControllerMode = dual"),
-        ("[General]\nControllerMode=le\n", Status.OK, "a Shimmer over bt: needs dual"),
-        ("[General]\n#ControllerMode = bredr\n", Status.OK, "LE and classic"),
-        ("", Status.OK, "LE and classic"),
-    ],
-)
-def test_controller_mode(host: Host, text: str, status: Status, words: str) -> None:
-    assert bluetooth.mode(host) is None
-    put(host.root, {"etc/bluetooth/main.conf": text})
-    expect(bluetooth.mode(host), status, words)
-
-
-def test_a_python_without_bluetooth_sockets(host: Host) -> None:
-    expect(bluetooth.sockets(host), Status.OK)
-    without = replace(host, bluetooth_sockets=False)
-    expect(bluetooth.sockets(without), Status.WARN, "AF_BLUETOOTH", "/usr/bin/python3 -m venv", "rfcomm bind")
-    (host.root / "sys/class/bluetooth/hci0/uevent").unlink()
-    (host.root / "sys/class/bluetooth/hci0").rmdir()
-    assert bluetooth.sockets(without) is None  # nothing to reach anyway
-
-
-@pytest.mark.parametrize(
-    ("iw", "status", "words"),
-    [
-        ("channel 6 (2437 MHz), width: 20 MHz", Status.WARN, "wlan0 is at 2.4 GHz"),
-        ("channel 36 (5180 MHz), width: 80 MHz", Status.OK, "5.2 GHz"),
-        ("Interface wlan0", Status.UNKNOWN, "nobody tells"),
-    ],
-)
-def test_wlan_beside_bluetooth(host: Host, iw: str, status: Status, words: str) -> None:
-    expect(bluetooth.coexistence(host), Status.OK, "WLAN is off")
-    put(host.root, {"sys/class/net/wlan0/operstate": "up\n"})
-    busy = replace(host, command=commands({"iw dev": iw}))
-    expect(bluetooth.coexistence(busy), status, words)
-    # A USB dongle has an antenna of its own.
-    (host.root / "sys/devices/usb1/1-1/hci1").mkdir(parents=True)
-    (host.root / "sys/class/bluetooth/hci1").symlink_to(host.root / "sys/devices/usb1/1-1/hci1")
-    expect(bluetooth.coexistence(busy), Status.OK, "USB adapter")
-
-
-def test_wlan_on_another_machine_is_no_concern(host: Host) -> None:
-    put(host.root, {"proc/device-tree/model": "Laptop", "sys/class/net/wlan0/operstate": "up\n"})
-    assert bluetooth.coexistence(host) is None
-
-
-def test_lsl_without_its_library(host: Host) -> None:
-    assert software.lsl(host) is None
-    with_pylsl = replace(host, package=(GOOD | {"pylsl": "1.18.6"}).get, liblsl=lambda: "1.18")
-    expect(software.lsl(with_pylsl), Status.OK, "pylsl 1.18.6 with liblsl 1.18")
-
-    def missing() -> str:
-        raise DeviceError("No liblsl.", why="Not found.", remedy="Set PYLSL_LIB.")
-
-    expect(software.lsl(replace(with_pylsl, liblsl=missing)), Status.WARN, "No liblsl", "PYLSL_LIB")
 
 
 def test_clock(host: Host) -> None:
