@@ -131,11 +131,13 @@ def test_ctrl_c_ends_what_was_begun_and_begins_nobody_else(
     argv = [sys.executable, "-m", "edge_ecg", *words, "--ssh-config", str(devices[0].client.config)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as flash:
         assert flash.stdout is not None
+        assert flash.stderr is not None
         for line in flash.stdout:
             if json.loads(line).get("step") == "upload":
                 flash.send_signal(signal.SIGINT)
                 break
-        out, err = flash.communicate()
+        # Not communicate(): it would miss what the loop has read ahead, up to the middle of a line.
+        out, err = flash.stdout.read(), flash.stderr.read()
     assert (flash.returncode, "Traceback" in err) == (130, False)
     told = states(out)
     assert told[0] in {"failed", "done"}
