@@ -79,9 +79,7 @@ def overlooked(record: DecisionRecord, watched: Watched, planned: tuple[PlannedF
         told = record.lost_samples and end_s - begin_s <= _BRIDGED_S + 1e-9
         if overlap_s(begin_s, end_s) > 1e-9 and not told:
             return f"hole {begin_s:.3f} to {end_s:.3f} s in {record.start_s:g} to {record.end_s:g} s"
-    part = watched.part
-    assert part is not None
-    since_s = watched.begun_s - (part.first + (part.offset or 0)) / watched.info.fs_hz
+    since_s = watched.signal_zero_s(record.start_s)
     for plan in planned:
         if plan.fault.layer is not Layer.SIGNAL:
             continue
@@ -150,7 +148,16 @@ def soak(kind: str, seconds: float, speed: float, seed: int) -> Result:
                 return (block.arrived_s or 0.0) * speed - zero_s if speed else transport.now()
 
             signal = FaultySignal(heart, planned, seed=seed)
-            watched = Watched(source, signal, emulator.truth, fs_hz, made.step_mv, device_time, seconds)
+            watched = Watched(
+                source,
+                signal,
+                emulator.truth,
+                fs_hz,
+                made.step_mv,
+                device_time,
+                seconds,
+                runs_on=kind == "framed",
+            )
             session = Session(watched, load_model(), duration_s=seconds)
             for record in session:
                 if isinstance(record, DecisionRecord):
@@ -222,7 +229,7 @@ def speed_of(text: str) -> float:
 
 def main() -> int:
     # Those that have a check sum and begin their signal anew with each connection.
-    able = ("shimmer3", "shimmer3r", "polar-h10", "movesense")
+    able = ("shimmer3", "shimmer3r", "polar-h10", "movesense", "framed")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +13,8 @@ from edge_ecg.sources.session_source import SessionSource
 from edge_ecg_bridge.emulators.base import Reservoir
 from edge_ecg_bridge.faults import Damage, FaultySignal, Harm, Truth
 
-_MATCH = 64
+_MATCH, _MATCH_COARSE = 64, 512
+_COARSE_MV = 1e-3  # a flat piece looks like many others on such a converter
 _LATEST_BEGIN = 1 << 16  # the queue may have dropped what came first
 
 
@@ -23,12 +25,16 @@ class Part:
     first: int
     truth: Reservoir
     step_mv: float
+    next_place: int = 0
+    _known: np.ndarray = field(default_factory=lambda: np.zeros(0))
     head: list[SampleBlock] = field(default_factory=list)
     offset: int | None = None
-    next_place: int = 0
     missing: list[tuple[int, int]] = field(default_factory=list)
     wrong: int = 0
-    _known: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def next(self, first: int) -> Part:
+        """Return the part of the next connection to a device that went on without one."""
+        return Part(first, self.truth, self.step_mv, self.next_place, self._known)
 
     def take(self, block: SampleBlock) -> None:
         """Take a block of the stream; the first samples tell where in the device's own count it begins."""
@@ -36,7 +42,8 @@ class Part:
             self._compare(block)
             return
         self.head.append(block)
-        if sum(int((~_doubtful(held)).sum()) for held in self.head) >= _MATCH:
+        enough = _MATCH if self.step_mv < _COARSE_MV else _MATCH_COARSE
+        if sum(int((~_doubtful(held)).sum()) for held in self.head) >= enough:
             self._find()
             for held in self.head:
                 self._compare(held)
@@ -46,8 +53,9 @@ class Part:
         sound = ~np.concatenate([_doubtful(block) for block in self.head])
         values = np.concatenate([block.ecg_mv for block in self.head])[sound]
         numbers = np.concatenate([block.first_sample + np.arange(len(block)) for block in self.head])[sound]
-        numbers, passed = numbers - self.first, 0
-        while passed < _LATEST_BEGIN:
+        numbers, passed = numbers - self.first, self.next_place
+        latest = passed + _LATEST_BEGIN
+        while passed < latest:
             self._known = np.concatenate([self._known, self.truth.take(1024 + int(numbers[-1]))])
             windows = np.lib.stride_tricks.sliding_window_view(self._known, int(numbers[-1]) + 1)
             worst = np.abs(windows[:, numbers] - values).max(axis=1)
@@ -95,18 +103,23 @@ class Totals:
         begin = part.first + part.offset
         n = part.next_place - begin
         missing = _marked(((first - begin, end - begin) for first, end in part.missing), n)
-        harmed = {
-            harm: _marked(
-                ((d.first - begin, d.first + d.samples - begin) for d in damages if d.harm is harm), n
-            )
-            for harm in Harm
-        }
+        harmed = {harm: _marked((_reach(d, begin) for d in damages if d.harm is harm), n) for harm in Harm}
         gone, late = harmed[Harm.LOST] | harmed[Harm.ALTERED], harmed[Harm.LATE]
         self.missing += int(missing.sum())
         self.taken += int((missing & (gone | late)).sum())
         self.beside += int((missing & ~gone & ~late).sum())
         self.unreported += int((gone & ~missing).sum())
         self.wrong += part.wrong
+
+
+def _reach(damage: Damage, begin: int) -> tuple[int, int]:
+    """Return what a damage took of a part that begins with a sample: first, and just after the last.
+
+    Where the first packet comes late, it may be taken, and the one that has overtaken it may not.
+    """
+    first = damage.first - begin
+    swapped = damage.harm is Harm.LATE and first <= 0 < first + damage.samples
+    return first, first + damage.samples * (1 + swapped)
 
 
 def _doubtful(block: SampleBlock) -> np.ndarray:
@@ -137,20 +150,22 @@ class Watched:
         step_mv: float,
         device_time: Callable[[SampleBlock], float],
         until_s: float,
+        *,
+        runs_on: bool = False,
     ) -> None:
         self.totals = Totals()
         self.part: Part | None = None
         self.connections = 0
-        self.begun_s = 0.0
         self.holes_s: list[tuple[float, float]] = []
         self.delivered = self.reported = self.dropped = self.interrupted = 0
         self.counted = 0
         self.clock_error_s = 0.0
         self._source, self._signal, self._fs_hz, self._step_mv = source, signal, fs_hz, step_mv
-        self._truth = truth
+        self._truth, self._runs_on = truth, runs_on
         self._device_time, self._until_s = device_time, until_s
         self._stream = 0
         self._began_s: float | None = None
+        self._begun: deque[tuple[float, Part]] = deque(maxlen=8)
 
     @property
     def info(self) -> SourceInfo:
@@ -187,20 +202,36 @@ class Watched:
 
     def _begin(self, block: SampleBlock) -> None:
         """Settle the connection that is over, and begin another."""
+        before = self.part
         self.settle()
         # Its stream is the last that had begun when this arrived.
-        self._stream = self._truth.stream_at(self._device_time(block))
+        stream = self._truth.stream_at(self._device_time(block))
+        if before is not None and self._runs_on:
+            self.part = before.next(block.first_sample)
+        else:
+            self.part = Part(block.first_sample, Reservoir(self._signal(self._fs_hz)), self._step_mv)
+        self._stream = stream
         self.connections += 1
-        self.part = Part(block.first_sample, Reservoir(self._signal(self._fs_hz)), self._step_mv)
-        self.begun_s = block.start_s
+        self._begun.append((block.start_s, self.part))
         self.interrupted += block.gap_before
+
+    def signal_zero_s(self, time_s: float) -> float:
+        """Return when the signal that was delivered at a time began; a connection begins it anew.
+
+        The last windows of a connection come out when the next one has begun already.
+        """
+        begun_s, part = max((one for one in self._begun if one[0] <= time_s), key=lambda one: one[0])
+        assert part.offset is not None, "a whole window of it was decided on"
+        return begun_s - (part.first + part.offset) / self.info.fs_hz
 
     def settle(self) -> Totals:
         """Settle the last connection and return the totals."""
         if self.part is not None:
             streams = [*self._truth.past, self._truth.damages]
-            self.totals.add(self.part, streams[self._stream])
-            streams[self._stream].clear()  # so that the log's memory is flat, too
+            damages = streams[self._stream]
+            self.totals.add(self.part, damages)
+            # So that the log's memory is flat, too.
+            damages[:] = [one for one in damages if one.first >= self.part.next_place]
             self.part = None
         return self.totals
 

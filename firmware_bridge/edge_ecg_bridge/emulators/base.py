@@ -31,11 +31,15 @@ class Unit:
         Its bytes.
     samples:
         ECG samples in it; 0 for what carries none.
+    first:
+        The first one's number in the device's stream, of a device that measures while it sends nothing; None
+        where what is sent is all that is measured.
 
     """
 
     data: bytes
     samples: int = 0
+    first: int | None = None
 
 
 def joined(units: Iterable[Unit]) -> bytes:

@@ -270,7 +270,7 @@ class FramedEmulator:
             self._layout.pack(counts, self._acceleration_counts(first)),
         )
         self.packets_sent += 1
-        self._out.append(Unit(frame.frame(), len(lead_mv)))
+        self._out.append(Unit(frame.frame(), len(lead_mv), first))
 
     def _acceleration_counts(self, number: int) -> tuple[int, int, int] | None:
         if self._acceleration is None:

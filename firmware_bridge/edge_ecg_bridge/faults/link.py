@@ -176,7 +176,8 @@ class FaultyEmulator:
     def _number(self, unit: Unit, sent_s: float) -> Parcel:
         if unit.samples and self._begin_s is None:
             self._begin_s = sent_s
-        first, self.truth.sent = self.truth.sent, self.truth.sent + unit.samples
+        first = self.truth.sent if unit.first is None else unit.first
+        self.truth.sent = first + unit.samples
         return Parcel(unit.data, first, unit.samples, sent_s - (self._begin_s or 0.0))
 
     def _is_heard(self, parcel: Parcel) -> bool:

@@ -45,7 +45,7 @@ class Truth:
     Attributes
     ----------
     sent:
-        Samples that the device has put into its packets since its stream began.
+        Number of the sample after the last one that the device has put into a packet.
     damages:
         What was harmed of them, in order.
     past:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..session_base import SessionBase
-from ..stream import Ready
+from ..stream import DeviceClock, Ready
 from . import problems
 from .finder import FrameFinder
 from .info import Info, State
@@ -40,7 +40,8 @@ class FramedSession(SessionBase):
     """Reads a board that speaks our format; see :class:`edge_ecg_bridge.stream.Session`.
 
     It is ready when an info frame and two data frames that bear each other out have come. A board that
-    restarts is followed; what was lost meanwhile only the host's clock can tell, and it is never 0.
+    restarts is followed; what was lost meanwhile only the host's clock can tell, and it is never 0. Over an
+    interruption in which the board ran on, its own count tells.
     """
 
     def __init__(self, settings: FramedSettings | None = None) -> None:
@@ -81,6 +82,11 @@ class FramedSession(SessionBase):
             "packets_rejected": self._totals["packets_rejected"] + self._finder.frames_rejected + rejected,
             "duplicates": self._totals["duplicates"] + behind,
         }
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The count, or the clock, of the run that is read."""
+        return None if self._current is None else self._current.device_clock
 
     def stop(self, now_s: float) -> None:
         """Ask the board to stop; samples that are under way are still delivered."""

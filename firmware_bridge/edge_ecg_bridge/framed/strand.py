@@ -8,10 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..stream import FloatArray, Samples
+from ..stream import DeviceClock, FloatArray, Samples
 from .info import Channel, Info, State
 from .order import Order, Placed
 from .packets import BodyLayout, DataFrame, Flag
+
+_TURN = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Strand:
         self.next_sample = 0
         self.last_s = 0.0
         self._channel = channel
+        self._first: Placed | None = None
         self._layout = BodyLayout.of(info)
         # Number and time of the last sample delivered; the nominal step before the first one.
         self._before = -1, -1.0 / info.fs_hz
@@ -50,6 +53,20 @@ class Strand:
     def channel(self) -> Channel:
         """What the info frame says of the channel that is read."""
         return self.info.channels[self._channel]
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The board's clock at sample 0 of the stream, by which this run's samples are timed.
+
+        That is its sample counter where its oscillator paces the samples, else its microseconds.
+        """
+        first = self._first
+        if first is None:
+            return None
+        if self.info.state & State.EVEN:
+            fs_hz = self.info.fs_hz
+            return DeviceClock((first.frame.first - self.base.number) / fs_hz, _TURN / fs_hz)
+        return DeviceClock(first.frame.time_us / 1e6 - first.last_s - self.base.time_s, _TURN / 1e6)
 
     def take(self, frame: DataFrame) -> list[Placed]:
         """Return the frames that have found their places by now."""
@@ -70,6 +87,8 @@ class Strand:
             first_gap = 0
 
     def _block(self, run: Sequence[Placed], gap: int) -> Samples:
+        if self._first is None:
+            self._first = run[0]
         frames = [item.frame for item in run]
         sizes = [item.samples for item in run]
         channel = self.channel

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..session_base import SessionBase
-from ..stream import UNSEEN_LOSS_MS, BridgeError, Detail, FloatArray, Ready, Samples, show_bytes
+from ..stream import (
+    UNSEEN_LOSS_MS,
+    BridgeError,
+    Detail,
+    DeviceClock,
+    FloatArray,
+    Ready,
+    Samples,
+    show_bytes,
+)
 from .lines import Line, LineSplitter, parse_line
 from .timing import BoardClock, counted_rate, rate_of, tick_of
 
@@ -77,6 +86,11 @@ class TextSession(SessionBase):
     def start(self, now_s: float) -> None:
         """Begin to listen."""
         self._began_s = self._heard_s = self._good_s = now_s
+
+    @property
+    def device_clock(self) -> DeviceClock | None:
+        """The board's time column, where it prints one; a board that was reset begins it anew."""
+        return None if self._clock is None else self._clock.device_clock(self._next + self._lost - 1)
 
     def stop(self, now_s: float) -> None:
         """Stop listening."""

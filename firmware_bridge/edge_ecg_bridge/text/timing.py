@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..stream import FloatArray
+from ..stream import DeviceClock, FloatArray
 from .lines import Line
 
 USUAL_RATES_HZ = (100, 125, 128, 200, 250, 256, 300, 360, 400, 500, 512, 1000, 1024, 2000)
@@ -41,6 +41,16 @@ class BoardClock:
         self._held: Line | None = None
         self._back: list[float] = []
         self._good_s = 0.0
+
+    def device_clock(self, number: int) -> DeviceClock | None:
+        """Return what the column showed at sample 0, when the last line believed is sample ``number``.
+
+        Reckoned back from there by the nominal rate, as whoever asks reckons forward by it again: what that
+        rate is wrong by does not add up.
+        """
+        if self._last is None:
+            return None
+        return DeviceClock(self._last * self._tick_s - number * self._period, _STAMP_TURN * self._tick_s)
 
     def take(self, line: Line, now_s: float) -> list[tuple[int, Line]]:
         """Take the next line; return those believed by now, each with the samples missing before it."""

@@ -11,7 +11,7 @@ from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.session_source import SessionSource
 from edge_ecg.sources.transport import Transport, TransportLostError
-from edge_ecg_bridge.emulators import Shimmer3Emulator, TextEmulator
+from edge_ecg_bridge.emulators import FramedEmulator, Shimmer3Emulator, TextEmulator
 from edge_ecg_bridge.shimmer3 import Settings, ShimmerSession
 from edge_ecg_bridge.stream import Session
 from edge_ecg_bridge.synthetic import SyntheticEcg
@@ -22,10 +22,11 @@ class Link:
     """The air or the cable between a host and an emulator.
 
     ``away`` holds the times (from, to) in which the link is down, ``silent`` those in which it is up and
-    carries nothing (the device's bytes of that time are lost). Time passes only while somebody waits.
+    carries nothing (the device's bytes of that time are lost). What is sent arrives ``lag_s`` later. Time
+    passes only while somebody waits.
     """
 
-    emulator: Shimmer3Emulator | TextEmulator
+    emulator: Shimmer3Emulator | FramedEmulator | TextEmulator
     make_session: Callable[[], Session]
     away: list[tuple[float, float]] = field(default_factory=list)
     silent: list[tuple[float, float]] = field(default_factory=list)
@@ -34,6 +35,7 @@ class Link:
     tried_s: list[float] = field(default_factory=list)
     open_transports: int = 0
     live: bool = False
+    lag_s: float = 0.0
 
     def is_in(self, times: list[tuple[float, float]]) -> bool:
         return any(begin <= self.now_s < end for begin, end in times)
@@ -86,7 +88,7 @@ class LinkTransport:
 
     def _take(self) -> bytes:
         self._check()
-        data = self._link.emulator.bytes_to_send(self._link.now_s)
+        data = self._link.emulator.bytes_to_send(self._link.now_s - self._link.lag_s)
         return b"" if self._link.is_in(self._link.silent) else data
 
     def _check(self) -> None:

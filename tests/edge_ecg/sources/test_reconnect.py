@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,12 @@ from edge_ecg.session import Session
 from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.reconnect import LONGEST_DELAY_S, SILENCE_S, BackOff, wants_reconnect
 from edge_ecg.sources.session_source import SessionSource
-from edge_ecg.sources.transport import TransportEndedError
-from edge_ecg_bridge.emulators import Shimmer3Emulator, TextEmulator
+from edge_ecg.sources.transport import Transport, TransportEndedError
+from edge_ecg_bridge.emulators import FramedEmulator, Shimmer3Emulator, TextEmulator
+from edge_ecg_bridge.emulators.base import Reservoir
+from edge_ecg_bridge.framed import FramedSession
 from edge_ecg_bridge.shimmer3 import Settings, ShimmerSession
+from edge_ecg_bridge.stream import Session as BridgeSession
 from edge_ecg_bridge.text import TextSession
 
 from .lost_links import (
@@ -194,9 +198,52 @@ def test_another_device_at_the_same_place_is_not_taken_for_the_first() -> None:
     assert_accounted(items)
 
 
+NEAR_THE_TURN = 2**32 - 30_000_000
+RUN_ON: list[tuple[FramedEmulator | TextEmulator, Callable[[], Any]]] = [
+    (FramedEmulator(ECG), FramedSession),
+    (FramedEmulator(ECG, counter=2**32 - 6000), FramedSession),
+    (FramedEmulator(ECG, even=False, rate_error=0.01, clock_us=NEAR_THE_TURN), FramedSession),
+    (TextEmulator(ECG, line="us,adc", counter=NEAR_THE_TURN), TextSession),
+]
+
+
+@pytest.mark.parametrize(("emulator", "session"), RUN_ON, ids=["count", "count turns", "clock turns", "text"])
+def test_a_board_that_ran_on_comes_back_to_the_sample(
+    emulator: FramedEmulator | TextEmulator, session: Callable[[], Any]
+) -> None:
+    """Its own count or clock tells, to the sample, how long nobody listened."""
+
+    class Unheard(Link):
+        def connect(self, rescan: bool) -> tuple[Transport, BridgeSession]:
+            self.emulator.bytes_to_send(self.now_s)  # what it sent while nobody listened is lost
+            self.lag_s = 0.3  # by the host's clock the interruption is longer than it was
+            return super().connect(rescan)
+
+    link = Unheard(emulator, session, away=[(20.0, 33.0)], silent=[(50.0, 56.0)])
+    with opened(link) as source:
+        items = read(source, 70.0)
+        assert source.counters["reconnects"] == 2
+    assert_accounted(items)
+    found = blocks(items)
+    head = np.concatenate([block.ecg_mv for block in found])[:1024]
+    assert sum(block.gap_before for block in found[:20]) == 0
+    real_hz = 256.0 * 1.01 if isinstance(emulator, FramedEmulator) and not emulator._even else emulator.fs_hz
+    measured = Reservoir(ECG(real_hz)).take(80 * 260)
+    windows = np.lib.stride_tricks.sliding_window_view(measured[:2048], len(head))
+    begin = int(np.abs(windows - head).max(axis=1).argmin())
+    for block in found:
+        at = begin + block.first_sample
+        # Half a step of a 10-bit converter behind an amplifier of 1100.
+        assert np.abs(block.ecg_mv - measured[at : at + len(block)]).max() < 0.0023
+
+
 def test_a_text_board_that_starts_anew_is_timed_by_the_host() -> None:
-    emulator = TextEmulator(ECG, line="us,adc")
-    link = Link(emulator, TextSession, away=[(30.0, 50.0)])
+    class Reset(Link):
+        def connect(self, rescan: bool) -> tuple[Transport, BridgeSession]:
+            self.emulator = TextEmulator(ECG, line="us,adc")
+            return super().connect(rescan)
+
+    link = Reset(TextEmulator(ECG, line="us,adc"), TextSession, away=[(30.0, 50.0)])
     with opened(link) as source:
         items = read(source, 80.0)
         # What the device has made since its first delivered sample, against where the stream has got to.
