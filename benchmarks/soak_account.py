@@ -15,7 +15,7 @@ from edge_ecg_bridge.faults import Damage, FaultySignal, Harm, Truth
 
 _MATCH, _MATCH_COARSE = 64, 512
 _COARSE_MV = 1e-3  # a flat piece looks like many others on such a converter
-_LATEST_BEGIN = 1 << 16  # the queue may have dropped what came first
+_LATEST_BEGIN = 1 << 20  # the queue may have dropped what came first
 
 
 @dataclass
