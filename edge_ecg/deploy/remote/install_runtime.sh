@@ -1,5 +1,5 @@
 # Makes a runtime: a virtual environment at its final place, `.complete` last. POSIX sh.
-# Set before: root, rid, python, wheel, about; then the requirements are "$@". find: a folder of wheels, or empty.
+# Set before: root, rid, python, requirements (a file's lines), about; find: a folder of wheels, or empty.
 # Exit codes: 75 another one is at it, 76 no room, 77 what pip says; else what failed.
 LC_ALL=C; export LC_ALL
 PIP_DISABLE_PIP_VERSION_CHECK=1; PIP_NO_INPUT=1; export PIP_DISABLE_PIP_VERSION_CHECK PIP_NO_INPUT
@@ -13,8 +13,10 @@ rm -rf "$folder" || exit 1
 echo "step venv"
 "$python" -m venv "$folder" || exit 1
 echo "step packages"
+printf '%s\n' "$requirements" >"$folder/requirements.txt" || exit 1
+set -- --no-deps --only-binary=:all: --require-hashes --requirement "$folder/requirements.txt"
 if [ -n "$find" ]; then set -- --no-index --find-links "$find" "$@"; fi
-"$folder/bin/python" -m pip install --no-deps --only-binary=:all: --progress-bar off --quiet "$@" "$wheel" || exit 77
+"$folder/bin/python" -m pip install --progress-bar off --quiet "$@" || exit 77
 "$folder/bin/python" -m pip check >&2 || exit 77
 echo "step check"
 "$folder/bin/edge-ecg" --version >&2 || exit 1

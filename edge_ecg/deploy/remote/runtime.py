@@ -10,13 +10,13 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ...errors import RemoteError, UsageError
-from .pins import pins
+from .pins import pins, with_hashes
 from .probe import Probe, Python
 from .ssh import Completed, Remote
 from .upload import sha256_of, upload
@@ -138,12 +138,13 @@ def install_runtime(
 
         upload(remote, path, there, advance, mode="644")
     tell("installing from " + ("PyPI" if wheelhouse is None else "what was sent"))
+    # A direct reference, since a path in a requirements file may hold no space.
+    own = f"edge-ecg @ {PurePosixPath(place).as_uri()} --hash=sha256:{sha256_of(runtime.wheel)}"
     script = _script(
-        [f"{path}" for path in runtime.requirements],
         root=found.root,
         rid=runtime.id,
         python=runtime.python.path,
-        wheel=place,
+        requirements="\n".join([*map(with_hashes, runtime.requirements), own]),
         about=json.dumps({"id": runtime.id, "requirements": runtime.requirements}),
         find=wheels if wheelhouse is not None else "",
     )
@@ -156,10 +157,10 @@ def install_runtime(
     return True
 
 
-def _script(requirements: Sequence[str], **values: str) -> str:
+def _script(**values: str) -> str:
     lines = [f"{name}={shlex.quote(value)}" for name, value in values.items()]
     body = files(__package__).joinpath("install_runtime.sh").read_text(encoding="utf-8")
-    return "\n".join([*lines, f"set -- {shlex.join(requirements)}", body])
+    return "\n".join([*lines, body])
 
 
 def _failure(host: str, done: Completed, *, offline: bool) -> RemoteError:
@@ -174,6 +175,13 @@ def _failure(host: str, done: Completed, *, offline: bool) -> RemoteError:
         return RemoteError(
             f"Somebody else is installing the same runtime on {host}, for a quarter of an hour already.",
             remedy=f"Look there: ssh {host} ps -ef",
+        )
+    if "DO NOT MATCH THE HASHES" in text:
+        return RemoteError(
+            f"{host} was given packages for the runtime that are not those that PyPI published.",
+            why=" ".join(text.rpartition("tampered with them.")[2].split())[:300],
+            remedy=f"Somebody between PyPI and {host} changes them: look at `pip config list` there, or use "
+            "--wheelhouse.",
         )
     errors = [line for line in text.splitlines() if line.startswith("ERROR")]
     why = errors[-1] if errors else done.words or f"Exit code {done.returncode}."

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import RemoteError, UsageError
-from .pins import normalised
+from ...errors import DataError, RemoteError, UsageError
+from .pins import normalised, published
 from .probe import Python
+from .upload import sha256_of
 
 # Of a manylinux platform pip takes only what is named to it: every one that the device accepts is named.
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36, 38, 39, 41)
@@ -109,6 +110,8 @@ def fill(folder: Path, requirements: Sequence[str], target: Target) -> list[Path
         When the folder cannot be made, or this Python has no pip to download with.
     RemoteError
         When PyPI is out of reach or has no wheel that fits.
+    DataError
+        When a wheel in it is not the one that PyPI published.
 
     """
     try:
@@ -116,7 +119,15 @@ def fill(folder: Path, requirements: Sequence[str], target: Target) -> list[Path
     except OSError as error:
         raise UsageError(f"{folder} cannot be a wheelhouse.", why=f"{error.strerror}.") from error
     with _FILLING:
-        return _fill(folder, requirements, target)
+        found = _fill(folder, requirements, target)
+    for wheel in found:
+        if sha256_of(wheel) != published().get(wheel.name):
+            raise DataError(
+                f"{wheel} is not the file that PyPI published.",
+                why="Its SHA-256 is another one: it is damaged, was built elsewhere, or somebody changed it.",
+                remedy="Delete it; the same command downloads it again.",
+            )
+    return found
 
 
 def _fill(folder: Path, requirements: Sequence[str], target: Target) -> list[Path]:
