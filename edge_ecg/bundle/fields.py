@@ -52,6 +52,14 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and value.isprintable()
 
 
+def as_text(text: str, otherwise: str) -> str:
+    """Return the nearest text that :func:`is_text` takes; ``otherwise`` where nothing of it is left."""
+    words = "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split())
+    )
+    return words if 0 < len(words) <= _MAX_TEXT else f"{words[: _MAX_TEXT - 3]}..." if words else otherwise
+
+
 class Fields:
     """One JSON object and where it stands (``manifest.json.input``), for messages."""
 

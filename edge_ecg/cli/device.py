@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
     def say(found: dict[str, Any]) -> None:
         text = json.dumps(found, ensure_ascii=False) if args.json else TEXTS[found["type"]](found)
-        print(text, flush=True)
+        # A path or a reason may hold bytes that are no text; as \udcXX they stay JSON.
+        print(text.encode(errors="backslashreplace").decode(), flush=True)
 
     _VERBS[args.what](home, args, say)
     return EXIT_DONE

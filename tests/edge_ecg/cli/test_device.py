@@ -99,6 +99,8 @@ def test_back(home: Home, run: Run) -> None:
     assert again["release"] == again["from"] == first
     assert run("rollback", code=5) == []
     assert run("switch 2", code=6) == []
+    run("switch 2 --again")
+    assert run("rollback --reason \udcff")[0]["reason"] == "\udcff"  # a byte that is no UTF-8
     assert run("switch 2 --again")[0]["release"] == second
     assert run(f"watch {second} --timeout 1")[-1]["event"] == "confirmed"
 
