@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -114,15 +115,15 @@ class Recorder:
         if self._file.closed:
             return
         try:
-            self._file.close()
-            if self._marks is not None:
-                self._marks.close()
+            with self._marks or nullcontext(), self._file:
+                pass  # both are closed, even where the end of one does not fit on the disk
         except OSError as error:
             raise self._failure(error) from error
-        if not self.samples:
-            self.path.unlink(missing_ok=True)
-            if self._marks is not None:
-                marks_path(self.path).unlink(missing_ok=True)
+        finally:
+            if not self.samples:
+                self.path.unlink(missing_ok=True)
+                if self._marks is not None:
+                    marks_path(self.path).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
