@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Sequence
 from importlib.resources import files
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from edge_ecg.bundle import PublicKey, TrustedKeys
 from edge_ecg.bundle.private_key import write_key_pair
+from edge_ecg.deploy.remote import login
 from edge_ecg.deploy.remote.device_side import device_error
 from edge_ecg.deploy.remote.failures import ssh_failure
 from edge_ecg.deploy.remote.fleet import parse_fleet, read_fleet
@@ -24,7 +26,7 @@ from edge_ecg.deploy.remote.host_key import seen_key
 from edge_ecg.deploy.remote.options import SshOptions
 from edge_ecg.deploy.remote.pins import parse_pins, pins
 from edge_ecg.deploy.remote.probe import parse_probe, require_usable
-from edge_ecg.deploy.remote.ssh import Completed
+from edge_ecg.deploy.remote.ssh import Completed, Remote
 from edge_ecg.deploy.remote.stages import stage_ends
 from edge_ecg.deploy.remote.trust import read_public_key, trust
 from edge_ecg.deploy.remote.wheel import build_wheel
@@ -457,3 +459,16 @@ def test_modules_in_the_login_folder_do_not_count(tmp_path: Path) -> None:
     pythons = [line for line in plain.splitlines() if line.startswith("python=")]
     assert pythons
     assert [line for line in beside.splitlines() if line.startswith("python=")] == pythons
+
+
+def test_a_host_that_ends_its_output_and_stays_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ssh"
+    program.write_text('#!/bin/sh\n[ "$1" = -G ] && exit 0\nexec >&-\nexec sleep 30\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(login, "_LIMIT_S", 0.3)
+    began_s = time.monotonic()
+    with pytest.raises(RemoteError, match="does not answer"):
+        Remote("pi", SshOptions(batch=True, program=str(program))).open()
+    assert time.monotonic() - began_s < 15.0

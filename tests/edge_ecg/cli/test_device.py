@@ -171,3 +171,12 @@ def test_two_commands_at_once_take_turns(home: Home) -> None:
     assert current is not None
     assert previous is not None
     assert {current.name, previous.name} == set(names(home))
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+def test_a_trial_has_an_end(home: Home, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_service(home, {"unit": "edge-ecg.service"})
+    with pytest.raises(SystemExit, match="2"):
+        main(["device", "switch", "1", f"--watch-s={seconds}"])
+    assert "--watch-s" in capsys.readouterr().err
+    assert Releases(home).current() is None

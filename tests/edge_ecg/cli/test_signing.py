@@ -225,10 +225,11 @@ def test_a_passphrase_from_a_file_and_from_the_environment(
     done = call("sign", model, "--key", "a")
     assert (done.code, done.out) == (2, "")
     assert "is encrypted, and there is no passphrase" in done.err
-    monkeypatch.setenv("EDGE_ECG_KEY_PASSPHRASE", "wrong")
-    done = call("sign", model, "--key", "a")
-    assert done.code == 2
-    assert "The passphrase of the key a is wrong" in done.err
+    for wrong in ("wrong", os.fsdecode(b"caf\xe9")):
+        monkeypatch.setenv("EDGE_ECG_KEY_PASSPHRASE", wrong)
+        done = call("sign", model, "--key", "a")
+        assert done.code == 2
+        assert "The passphrase of the key a is wrong" in done.err
     assert read_bundle(model).signers == ()
     assert call("sign", model, "--key", "a", "--passphrase-file", "secret").code == 0
     monkeypatch.setenv("EDGE_ECG_KEY_PASSPHRASE", "correct horse")
