@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 
 from edge_ecg.bundle import PublicKey, TrustedKeys
 from edge_ecg.bundle.private_key import write_key_pair
+from edge_ecg.cli import status
+from edge_ecg.cli.remote_talk import RowTalk, Talk
 from edge_ecg.deploy.remote import login
 from edge_ecg.deploy.remote.device_side import device_error
 from edge_ecg.deploy.remote.failures import ssh_failure
@@ -26,6 +29,7 @@ from edge_ecg.deploy.remote.host_key import seen_key
 from edge_ecg.deploy.remote.options import SshOptions
 from edge_ecg.deploy.remote.pins import parse_pins, pins
 from edge_ecg.deploy.remote.probe import parse_probe, require_usable
+from edge_ecg.deploy.remote.rollout import Rollout, Row
 from edge_ecg.deploy.remote.ssh import Completed, Remote
 from edge_ecg.deploy.remote.stages import stage_ends
 from edge_ecg.deploy.remote.trust import read_public_key, trust
@@ -472,3 +476,32 @@ def test_a_host_that_ends_its_output_and_stays_is_given_up(
     with pytest.raises(RemoteError, match="does not answer"):
         Remote("pi", SshOptions(batch=True, program=str(program))).open()
     assert time.monotonic() - began_s < 15.0
+
+
+# ------------------------------------------------------------------ a device's words on this terminal
+
+
+def test_a_device_does_not_command_this_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = "fine \x1b]0;mine\x07"
+    talk, row = Talk("pi", json_lines=False), Row("pi", 1)
+    talk.step("probe", bad)
+    talk.warn(bad)
+    RowTalk(row, json_lines=False).step("probe", bad)
+
+    def work(_: int, __: Row) -> bool:
+        raise RemoteError(bad)
+
+    rollout = Rollout(["pi"], [1], work)
+    rollout.run()
+    shown = capsys.readouterr().err + row.text + rollout.rows[0].text
+    assert shown.count("fine") == 4
+    assert not {"\x1b", "\x07"} & set(shown)
+
+
+@pytest.mark.parametrize("found", [{}, {"disk_free_bytes": "a lot"}, {"releases": 3}])
+def test_a_status_of_another_version_is_no_traceback(
+    found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "device_status", lambda _: {"type": "status", **found})
+    with pytest.raises(RemoteError, match="cannot be read"):
+        status.run(argparse.Namespace(hosts=None, group=[], host=None, json=False))
