@@ -3,8 +3,8 @@
 Lines beginning with ``#`` say what it is, then comes CSV: the device's sample number (a jump is a gap),
 millivolts with all their digits and, where the device has them, its flags, its time and its accelerometer.
 The file is a valid recording after every line, so a crash or a device that is pulled out costs at most the
-last second; a power cut costs what the system had not yet written (Linux waits for up to half a minute; a sync
-each second would wear an SD card).
+last second; a power cut costs what the system had not yet written (Linux waits for up to half a minute; to
+sync each second would wear an SD card).
 Marks go to a second file beside it (:mod:`edge_ecg.marks`), which is there only when something was marked.
 Both are for their owner alone (mode 0600) from the first byte: an ECG identifies a person.
 """

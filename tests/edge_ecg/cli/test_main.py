@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -148,3 +149,23 @@ def test_a_user_without_a_home_is_told_what_to_set(
 def test_a_file_of_a_user_who_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--port", "file:~no-such-user/rest.csv"]) == 5
     assert "edge-ecg: " in capsys.readouterr().err
+
+
+def test_a_folder_that_has_been_removed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main(["doctor"]) == 2
+    assert "The folder that you are in has been removed." in capsys.readouterr().err
+
+
+def test_any_other_file_that_is_not_there_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: argparse.Namespace) -> int:
+        raise FileNotFoundError("x")
+
+    install(monkeypatch, run)
+    with pytest.raises(FileNotFoundError):
+        main(["probe", "deep"])
