@@ -2,7 +2,9 @@
 
 Lines beginning with ``#`` say what it is, then comes CSV: the device's sample number (a jump is a gap),
 millivolts with all their digits and, where the device has them, its flags, its time and its accelerometer.
-The file is a valid recording after every line, so a crash or a pulled plug costs at most the last second.
+The file is a valid recording after every line, so a crash or a device that is pulled out costs at most the
+last second; a power cut costs what the system had not yet written (Linux waits for up to half a minute; to
+sync each second would wear an SD card).
 Marks go to a second file beside it (:mod:`edge_ecg.marks`), which is there only when something was marked.
 Both are for their owner alone (mode 0600) from the first byte: an ECG identifies a person.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -114,15 +117,15 @@ class Recorder:
         if self._file.closed:
             return
         try:
-            self._file.close()
-            if self._marks is not None:
-                self._marks.close()
+            with self._marks or nullcontext(), self._file:
+                pass  # both are closed, even where the end of one does not fit on the disk
         except OSError as error:
             raise self._failure(error) from error
-        if not self.samples:
-            self.path.unlink(missing_ok=True)
-            if self._marks is not None:
-                marks_path(self.path).unlink(missing_ok=True)
+        finally:
+            if not self.samples:
+                self.path.unlink(missing_ok=True)
+                if self._marks is not None:
+                    marks_path(self.path).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,6 +53,14 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and value.isprintable()
 
 
+def as_text(text: str, otherwise: str) -> str:
+    """Return the nearest text that :func:`is_text` takes; ``otherwise`` where nothing of it is left."""
+    words = "".join(
+        one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in " ".join(text.split())
+    )
+    return words if 0 < len(words) <= _MAX_TEXT else f"{words[: _MAX_TEXT - 3]}..." if words else otherwise
+
+
 class Fields:
     """One JSON object and where it stands (``manifest.json.input``), for messages."""
 
@@ -83,6 +92,13 @@ class Fields:
         if not is_text(value):
             raise FieldError(f"{self.where}.{key} must be a text of one line, not {_shown(value)}")
         return str(value)
+
+    def path(self, key: str) -> str:
+        """Return an absolute path of any letters: a file's name may hold line ends, and bytes of no text."""
+        value = self._get(key)
+        if not isinstance(value, str) or not os.path.isabs(value) or "\0" in value:
+            raise FieldError(f"{self.where}.{key} must be an absolute path, not {_shown(value)}")
+        return value
 
     def choice(self, key: str, allowed: Sequence[str]) -> str:
         """Return one of the allowed strings."""

@@ -69,7 +69,11 @@ def write_key_pair(path: str | os.PathLike[str], *, comment: str, passphrase: by
             )
     try:
         _write_new(target, encoded, 0o600)
-        _write_new(beside, f"{public.line}\n".encode(), 0o644)
+        try:
+            _write_new(beside, f"{public.line}\n".encode(), 0o644)
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise UsageError(
             f"The key {error.filename or target} cannot be written.", why=f"{error.strerror or error}."
@@ -165,10 +169,15 @@ def _needs_bcrypt(path: str | os.PathLike[str] | None = None) -> UsageError:
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        # Half a key is none, and would stand in the way of the next attempt.
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:

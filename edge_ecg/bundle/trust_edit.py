@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import UsageError
+from ..private_files import sync_folder
 from .public_key import PublicKey
 from .trust import SUFFIX, SYSTEM_DIRECTORY, TrustedKey, TrustedKeys
 
@@ -27,20 +29,25 @@ def add_trusted_key(folder: Path, key: PublicKey) -> TrustedKey:
     known = _find(TrustedKeys.of_directories([folder]), key.fingerprint)
     if known:
         return known[0]
-    digits = key.fingerprint.removeprefix("SHA256:")[:8]
-    slug = re.sub(r"[^A-Za-z0-9@._-]+", "-", key.comment).strip("-.")[:_MAX_NAME] or "key"
-    path = folder / f"{slug}-{re.sub('[+/]', '_', digits)}{SUFFIX}"
-    half = path.with_suffix(".part")
+    path = folder / key_file_name(key, key.comment)
+    half = folder / f"{folder.name}.{path.name}.part"
     try:
         _make_folder(folder)
-        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+        # Beside the folder: one that holds a file but no key is an error, and a power cut would leave it so.
+        if os.access(folder.parent, os.W_OK):
+            half = folder.parent / half.name
+        half.unlink(missing_ok=True)
+        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         with open(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(descriptor, 0o644)
             file.write(f"{key.line}\n")
             file.flush()
             os.fsync(descriptor)
         half.replace(path)
+        sync_folder(folder)
     except OSError as error:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
         raise _cannot_write(folder, error) from error
     try:
         TrustedKeys.of_directories([folder])
@@ -48,6 +55,13 @@ def add_trusted_key(folder: Path, key: PublicKey) -> TrustedKey:
         path.unlink()
         raise
     return TrustedKey(key, path)
+
+
+def key_file_name(key: PublicKey, words: str) -> str:
+    """Return the name of a key's file: ``words`` and a part of its fingerprint: no other key has it."""
+    digits = re.sub("[+/]", "_", key.fingerprint.removeprefix("SHA256:")[:8])
+    slug = re.sub(r"[^A-Za-z0-9@._-]+", "-", words).strip("-.")[:_MAX_NAME] or "key"
+    return f"{slug}-{digits}{SUFFIX}"
 
 
 def remove_trusted_key(keys: TrustedKeys, fingerprint: str) -> list[TrustedKey]:

@@ -86,6 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except EdgeEcgError as error:
             print_error(error)
             return error.exit_code
+        except FileNotFoundError:
+            if _is_somewhere():
+                raise
+            gone = UsageError("The folder that you are in has been removed.", remedy="cd")
+            print_error(gone)
+            return gone.exit_code
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return EXIT_INTERRUPTED
@@ -94,6 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_DONE
     return code
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def print_error(error: EdgeEcgError) -> None:

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("switch", help="make a release the one that counts")
     one.add_argument("release", help="its name, number, NAME@SHA12, or the SHA-256 of its bundle")
     one.add_argument(
-        "--watch-s", type=float, default=_WATCH_S, metavar="S",
+        "--watch-s", type=_seconds, default=_WATCH_S, metavar="S",
         help=f"how long the service must run it in good health (default: {_WATCH_S:g})",
     )  # fmt: skip
     one.add_argument("--again", action="store_true", help="even if it was taken back before")
@@ -73,13 +73,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs.add_parser("init", help="make the folder and the start script")
 
 
+def _seconds(text: str) -> float:
+    """Parse what a trial can hold: with no end it would never be confirmed, and be taken back some day."""
+    value = float(text)
+    if not 0 <= value < 86400:
+        raise ValueError
+    return value
+
+
 def run(args: argparse.Namespace) -> int:
     """Do it, print what came of it, and return the exit code."""
     home = Home.default()
 
     def say(found: dict[str, Any]) -> None:
         text = json.dumps(found, ensure_ascii=False) if args.json else TEXTS[found["type"]](found)
-        print(text, flush=True)
+        # A path or a reason may hold bytes that are no text; as \udcXX they stay JSON.
+        print(text.encode(errors="backslashreplace").decode(), flush=True)
 
     _VERBS[args.what](home, args, say)
     return EXIT_DONE

@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from ..discovery import SCAN_S, FoundPort, Nearby, find_nearby, find_serial_ports
 from ..errors import EXIT_DONE
+from . import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +33,9 @@ def run(args: argparse.Namespace) -> int:
         for line in _objects(ports, nearby):
             print(json.dumps(line, ensure_ascii=False))
     else:
-        print("\n".join(_table(ports, nearby)))
-        print(_next_step(ports, nearby), file=sys.stderr)
+        # Names come from whoever is in radio range.
+        print(printable("\n".join(_table(ports, nearby))))
+        print(printable(_next_step(ports, nearby)), file=sys.stderr)
     return EXIT_DONE
 
 

@@ -20,7 +20,7 @@ from ..deploy.remote.ssh import Remote
 from ..deploy.remote.stages import DEFAULT, stage_ends
 from ..deploy.remote.wheelhouse import SYSTEMS, fill
 from ..errors import EXIT_DONE, EdgeEcgError, UsageError
-from . import DISCLAIMER
+from . import DISCLAIMER, printable
 from .fleet_run import FleetRun
 from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, require_host, ssh_options
 from .remote_talk import RowTalk, Talk, print_record
@@ -116,7 +116,7 @@ def _flash_one(args: argparse.Namespace, flash: Flash, host: str) -> int:
     if args.json:
         print_record({"type": "flashed", "host": host, **done.to_json(), "seconds": round(talk.elapsed_s, 3)})
     else:
-        print(f"{host}: {_sentence(done)} ({talk.elapsed_s:.0f} s)")
+        print(f"{host}: {printable(_sentence(done))} ({talk.elapsed_s:.0f} s)")
     return EXIT_DONE
 
 
@@ -127,7 +127,7 @@ def _flash_fleet(args: argparse.Namespace, flash: Flash, fleet: list[FleetHost])
         talk = RowTalk(row, json_lines=args.json)
         talk.connected(remote)
         done = flash.run(remote, talk)
-        row.text, row.result = _sentence(done), done.to_json()
+        row.text, row.result = printable(_sentence(done)), done.to_json()
         return done.changed
 
     run = FleetRun(

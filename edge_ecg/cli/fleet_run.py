@@ -14,6 +14,7 @@ from ..deploy.remote.rollout import Rollout, Row, State
 from ..deploy.remote.ssh import Remote
 from ..deploy.remote.table import FleetTable, counts
 from ..errors import EdgeEcgError
+from . import printable
 from .remote_talk import print_record
 
 _LOOK_S = 0.2
@@ -109,7 +110,7 @@ class FleetRun:
                 print_record(_record(row, host))
                 continue
             for warning in row.warnings:
-                print(f"{row.name}: warning: {warning}", file=sys.stderr)
+                print(f"{row.name}: warning: {printable(warning)}", file=sys.stderr)
             if row.error is not None:
                 _print_failure(row.name, row.error)
         if self._json:
@@ -166,8 +167,8 @@ def _record(row: Row, host: FleetHost) -> dict[str, Any]:
 
 
 def _print_failure(name: str, error: EdgeEcgError) -> None:
-    print(f"{name}: {error.what}", file=sys.stderr)
+    print(f"{name}: {printable(error.what)}", file=sys.stderr)
     if error.why:
-        print(f"  why: {error.why}", file=sys.stderr)
+        print(f"  why: {printable(error.why)}", file=sys.stderr)
     if error.remedy:
-        print(f"  try: {error.remedy}", file=sys.stderr)
+        print(f"  try: {printable(error.remedy)}", file=sys.stderr)

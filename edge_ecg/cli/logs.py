@@ -7,6 +7,7 @@ import argparse
 from ..deploy.remote.logs import check_since, read_log
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE
+from . import printable
 from .remote_args import add_ssh, ssh_options
 from .remote_talk import print_record
 
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
             if args.json:
                 print_record({"type": "log", "host": args.host, "line": line})
             else:
-                print(line, flush=True)
+                print(printable(line), flush=True)
     return EXIT_DONE
 
 

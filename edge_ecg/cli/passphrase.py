@@ -34,7 +34,7 @@ def given_passphrase(args: argparse.Namespace) -> bytes | None:
 
     """
     if args.passphrase_file is None:
-        return os.environ.get(ENVIRONMENT, "").encode() or None
+        return os.fsencode(os.environ.get(ENVIRONMENT, "")) or None
     try:
         with args.passphrase_file.open("rb") as file:
             line: bytes = file.readline(_MAX_BYTES).rstrip(b"\r\n")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..deploy.remote.rollout import Row
 from ..deploy.remote.ssh import Remote
+from . import printable
 from .progress import Progress
 
 _PRINTING = threading.Lock()
@@ -89,7 +90,8 @@ class Talk:
                 }
             )
         else:
-            print(f"{self.elapsed_s:6.1f} s  {name:8} {text}", file=sys.stderr, flush=True)
+            # What a device says of itself is a stranger's word to this terminal.
+            print(f"{self.elapsed_s:6.1f} s  {name:8} {printable(text)}", file=sys.stderr, flush=True)
 
     def progress(self, name: str, done: int, total: int) -> None:
         """So many bytes of all have arrived."""
@@ -107,7 +109,7 @@ class Talk:
         if self._json:
             print_record({"type": "warning", "host": self._host, "text": text})
         else:
-            print(f"{'':9} warning  {text}", file=sys.stderr, flush=True)
+            print(f"{'':9} warning  {printable(text)}", file=sys.stderr, flush=True)
 
     def _end(self) -> None:
         if self._progress is not None:
@@ -132,7 +134,7 @@ class RowTalk:
         """A step has begun or ended."""
         if self._talk is not None:
             self._talk.step(name, text)
-        self._row.share, self._row.text = None, text
+        self._row.share, self._row.text = None, printable(text)
 
     def progress(self, name: str, done: int, total: int) -> None:
         """So many bytes of all have arrived."""

@@ -9,6 +9,7 @@ from ..deploy.remote.device_side import call_current
 from ..deploy.remote.rollout import Row
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE, UsageError
+from . import printable
 from .fleet_run import FleetRun
 from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, require_host, ssh_options
 from .remote_talk import print_record
@@ -46,12 +47,15 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_record({**done, "host": host})
         else:
-            print(f"{host}: {_sentence(done)}")
+            print(printable(f"{host}: {_sentence(done)}"))
         return EXIT_DONE
 
     def on_host(remote: Remote, row: Row) -> bool:
         done = _back(remote, args)
-        row.text, row.result = _sentence(done), {key: value for key, value in done.items() if key != "type"}
+        row.text, row.result = (
+            printable(_sentence(done)),
+            {key: value for key, value in done.items() if key != "type"},
+        )
         return bool(done.get("release") != done.get("from"))
 
     # Going back is wanted everywhere: that one device is out of reach keeps nobody else from it.

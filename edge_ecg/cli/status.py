@@ -17,7 +17,8 @@ from ..deploy.remote.fleet import FleetHost
 from ..deploy.remote.rollout import Row
 from ..deploy.remote.ssh import Remote
 from ..deploy.status import device_status
-from ..errors import EXIT_DONE
+from ..errors import EXIT_DONE, RemoteError
+from . import printable
 from .device_text import TEXTS
 from .fleet_run import FleetRun
 from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, ssh_options
@@ -50,8 +51,19 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_record(found)
     else:
-        print(TEXTS["status"](found))
+        print(printable(_text(found)))
     return EXIT_DONE
+
+
+def _text(found: dict[str, Any]) -> str:
+    try:
+        return TEXTS["status"](found)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RemoteError(
+            f"{found.get('host', 'This machine')} answered with a status that cannot be read.",
+            why=f"{type(error).__name__}: {error}.",
+            remedy="--json shows what it said. Another version of edge-ecg there: flash it again.",
+        ) from error
 
 
 def _fleet(args: argparse.Namespace, fleet: Sequence[FleetHost]) -> int:
@@ -87,7 +99,7 @@ def _table(rows: Sequence[Row]) -> Table:
         if row.error is not None:
             table.add_row(Text(row.name), Text("does not answer", style="bold red"))
         else:
-            table.add_row(Text(row.name), *map(Text, _cells(row.result["status"])))
+            table.add_row(Text(row.name), *map(Text, map(printable, _cells(row.result["status"]))))
     return table
 
 

@@ -57,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn_of_the_running_model() -> None:
     """Say so when what was flashed to this machine would be refused at its next start."""
-    current = Home.default().current / BUNDLE_NAME
+    try:
+        current = Home.default().current / BUNDLE_NAME
+    except UsageError:  # a user without a home has no model in it
+        return
     if not os.path.exists(current):  # nor may it be looked for, perhaps
         return
     try:

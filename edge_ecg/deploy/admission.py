@@ -103,6 +103,7 @@ def admit(
         runtime, python = _runtime(home, runtime_id)
         for release in releases.all():
             if release.sha256 == digest and release.runtime == runtime and releases.good(release.name):
+                _remove_upload(releases, bundle_path)
                 return release
         _note(releases, "uploaded", digest, deployment, bytes=len(data), model=bundle.name_at_sha)
         _require_room(home, len(data), free)
@@ -118,9 +119,7 @@ def admit(
         raise
     admitted = _admitted(proofs, used, max_latency_ms, why)
     release = releases.create(bundle_path, runtime, admitted, sha256=digest)
-    if _is_upload(home, bundle_path):
-        with suppress(OSError):
-            releases.disk.delete(bundle_path)
+    _remove_upload(releases, bundle_path)
     return release
 
 
@@ -143,6 +142,12 @@ def _prove_untimed(path: Path, bundle: Bundle, python: Path) -> dict[str, Proof]
 
 def _is_upload(home: Home, path: Path) -> bool:
     return path.parent.resolve() == home.incoming.resolve()
+
+
+def _remove_upload(releases: Releases, path: Path) -> None:
+    if _is_upload(releases.home, path):
+        with suppress(OSError):
+            releases.disk.delete(path)
 
 
 def _where_it_is(releases: Releases, path: Path) -> Path:

@@ -158,8 +158,8 @@ class Disk:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a JSON value as the text of a file."""
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    """Return a JSON value as the text of a file; half a surrogate pair (of a path) becomes its escape."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode(errors="backslashreplace")
 
 
 def read_json(path: Path, *, max_bytes: int = 4 * 1024 * 1024) -> Any:

@@ -110,7 +110,7 @@ class Journal:
             release, sha256, more,
         )  # fmt: skip
         self._disk.make_folder(self._path.parent)
-        text = json.dumps(entry.to_json(), ensure_ascii=False).encode() + b"\n"
+        text = json.dumps(entry.to_json(), ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
         torn = self._torn()
         if self._size() + len(text) > _MAX_BYTES:
             lines = self._lines()

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ..home import user_folder
+
 ENV_HOME = "EDGE_ECG_HOME"
 ENV_RELEASE = "EDGE_ECG_RELEASE"
 
@@ -46,13 +48,18 @@ class Home:
 
         Unlike :func:`edge_ecg.home.home_folder` it knows no ``XDG_DATA_HOME``: a shell over ssh, the service
         and a terminal on the device must find the same releases, whatever the environment of each.
+
+        Raises
+        ------
+        UsageError
+            When the user has no home folder and the variable names none.
+
         """
         known = os.environ if env is None else env
         chosen = known.get(ENV_HOME)
         if chosen:
             return cls(Path(os.path.abspath(chosen)))
-        user = Path(known["HOME"]) if known.get("HOME") else Path.home()
-        return cls(user / ".local/share/edge-ecg")
+        return cls(user_folder(known) / ".local/share/edge-ecg")
 
     @property
     def current(self) -> Path:

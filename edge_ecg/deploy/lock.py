@@ -97,8 +97,20 @@ class HomeLock:
                         why=f"The lock is held by {holder or 'a program that does not say its name'}.",
                         remedy="Wait until it is done. The lock goes when its holder ends; do not delete it.",
                     ) from None
-                self._sleep(_POLL_S)
+                try:
+                    self._sleep(_POLL_S)
+                except BaseException:
+                    os.close(number)
+                    raise
                 continue
+            except OSError as error:
+                os.close(number)
+                raise DataError(
+                    f"The lock {path} cannot be had; nothing was done.",
+                    why=f"{error.strerror or error}.",
+                    remedy="Its file system must know locks (flock): an NFS share may not. "
+                    "EDGE_ECG_HOME names another folder.",
+                ) from error
             self._sign(number)
             return number
 

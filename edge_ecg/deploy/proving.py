@@ -73,7 +73,8 @@ def prove(
         Timed windows.
 
     """
-    command = [str(python), "-m", "edge_ecg.deploy.selftest", str(bundle), engine, str(rounds)]
+    # -P: over SSH this runs in the user's home, where a random.py or numpy.py of their own may lie.
+    command = [str(python), "-P", "-m", "edge_ecg.deploy.selftest", str(bundle), engine, str(rounds)]
     try:
         child = subprocess.run(
             command, capture_output=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import read_bundle
+from ..bundle.fields import as_text
 from ..errors import BundleError, DataError, GateError
 from .creating import bundle_file, runtime_target, write_release
 from .journal import iso_time
@@ -71,7 +72,9 @@ class Releases(Recovery):
             raise BundleError(
                 f"{bundle_path} is not the file any more that was checked.", remedy="Try again."
             )
-        signed_by = ", ".join(str(key) for key in bundle.trusted_by or bundle.signers) or None
+        # Eight signers with long comments are more than a field of release.json takes.
+        signers = ", ".join(str(key) for key in bundle.trusted_by or bundle.signers)
+        signed_by = as_text(signers, "") or None
         with self._changing("create a release"):
             runtime = runtime_target(self.home, runtime_id)
             for release in self.all():

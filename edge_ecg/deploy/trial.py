@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..bundle.fields import FieldError, Fields
+from ..bundle.fields import FieldError, Fields, as_text
 from .disk import Disk, read_json
 from .journal import iso_time
 from .layout import Home
@@ -75,12 +75,19 @@ def read_bad(home: Home) -> dict[str, Bad]:
     found: dict[str, Bad] = {}
     try:
         for name, one in Fields(read_json(home.bad), "bad.json").child("releases").children():
-            found[name] = Bad(one.text("reason"), one.text("at"), one.optional_text("to"))
+            found[name] = _bad(one)
     except (FieldError, OSError):
         pass
     for name, bad in read_fallbacks(home):
         found.setdefault(name, bad)
     return found
+
+
+def _bad(one: Fields) -> Bad:
+    try:
+        return Bad(one.text("reason"), one.text("at"), one.optional_text("to"))
+    except FieldError:  # that it was taken back counts more than why
+        return Bad("the reason cannot be read", "an unknown day")
 
 
 def read_fallbacks(home: Home) -> list[tuple[str, Bad]]:
@@ -101,6 +108,11 @@ def read_fallbacks(home: Home) -> list[tuple[str, Bad]]:
 def write_bad(home: Home, bad: dict[str, Bad], disk: Disk) -> None:
     """Write ``state/bad.json``, which then also holds what the start script wrote."""
     kept = dict(list(bad.items())[-_MAX_BAD:])
-    value: dict[str, Any] = {"releases": {name: asdict(one) for name, one in kept.items()}}
+    # An exception's own words may have many lines; what cannot be read back would not count.
+    texts = {
+        name: {**asdict(one), "reason": as_text(one.reason, "no reason was given")}
+        for name, one in kept.items()
+    }
+    value: dict[str, Any] = {"releases": texts}
     disk.replace_json(home.bad, value)
     disk.delete(home.fallbacks)

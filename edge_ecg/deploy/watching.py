@@ -60,7 +60,8 @@ def watch(
     begun, seen, told, process = False, None, float("-inf"), None
     while True:
         elapsed = clock() - started
-        current, trial = shelf.current(), shelf.trial()
+        # In this order: what is taken back between the two looks must not pass for confirmed.
+        trial, current = shelf.trial(), shelf.current()
         here = current is not None and current.name == name
         event: dict[str, Any] = {"type": "watch", "release": name, "elapsed_s": round(elapsed, 3)}
         if not here:

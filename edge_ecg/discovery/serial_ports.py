@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,9 +110,13 @@ def _usb_device(device: Path) -> Path | None:
 
 def _by_id(root: Path) -> dict[str, str]:
     """Port name -> its name under ``/dev/serial/by-id``, which stays the same from one day to the next."""
-    folder = root / "dev/serial/by-id"
-    links = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {link.readlink().name: f"/dev/serial/by-id/{link.name}" for link in links if link.is_symlink()}
+    found = {}
+    # Links come and go with their devices, and the folder with the last of them.
+    with suppress(OSError):
+        for link in sorted((root / "dev/serial/by-id").iterdir()):
+            with suppress(OSError):
+                found[link.readlink().name] = f"/dev/serial/by-id/{link.name}"
+    return found
 
 
 def _from_pyserial() -> list[FoundPort]:

@@ -103,7 +103,10 @@ class RecordFile:
     def __init__(self, path: Path, limit_bytes: int) -> None:
         self._path = path
         self._limit_bytes = limit_bytes
+        torn = _is_torn(path)
         self._file = self._open()
+        # Goes with the first record, which a torn line would take along.
+        self._file.write("\n" if torn else "")
 
     def write(self, record: Record) -> None:
         """Append one line."""
@@ -119,8 +122,11 @@ class RecordFile:
             raise self._failure(error) from error
 
     def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
+        """Finish the file; DataError when what was still to be written does not fit on the disk."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._failure(error) from error
 
     def _open(self) -> TextIO:
         try:
@@ -135,6 +141,17 @@ class RecordFile:
             why=f"{error.strerror or error}.",
             remedy="Make room, or give `output.file` in the configuration another path.",
         )
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file's last line has no end: the power was cut, or the disk was full."""
+    try:
+        # O_NONBLOCK: a named pipe, which has no end to look at, would wait for its writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) != b"\n"
+    except OSError:  # not there, empty, or no plain file
+        return False
 
 
 def _decision(record: DecisionRecord) -> str:

@@ -10,7 +10,7 @@ import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import DataError, DeviceError, EdgeEcgError, UsageError
@@ -216,9 +216,18 @@ class Reader:
         if output.file is not None:
             try:
                 file = RecordFile(Path(output.file), output.file_limit_mb * _MB)
-                stack.callback(file.close)
             except DataError as error:
                 self._log.failure(error)
+
+        @stack.callback
+        def close() -> None:
+            nonlocal file
+            if file is not None:
+                ended, file = file, None
+                try:
+                    ended.close()
+                except DataError as error:  # of a full disk the service does not die either
+                    self._log.failure(error)
 
         def write(record: Record) -> None:
             nonlocal file
@@ -228,6 +237,8 @@ class Reader:
                     file.write(record)
                 except DataError as error:  # a full disk does not stop the decisions
                     self._log.failure(error)
+                    with suppress(DataError):
+                        file.close()
                     file = None
 
         return write

@@ -140,9 +140,13 @@ class Recordings:
             number += 1
             path = self._folder / f"ecg-{moment:%Y%m%d-%H%M%S}-{number}.csv"
         recorder = Recorder(path, person=self._person)
-        if self._people is not None and self._person is not None:
-            self._people.add_file(self._person, path, RECORDING)
-        recorder.begin(self._info)
+        try:
+            if self._people is not None and self._person is not None:
+                self._people.add_file(self._person, path, RECORDING)
+            recorder.begin(self._info)
+        except DataError:
+            recorder.close()  # and it goes: otherwise each attempt would leave an empty file
+            raise
         self._begin_s = at_s
         return recorder
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,7 +92,9 @@ def _keep_quiet(pylsl: Any) -> None:
     if _quiet:
         return
     _quiet = True
-    named = "LSLAPICFG" in os.environ or any(Path(name).expanduser().is_file() for name in _CONFIGURATIONS)
+    named = "LSLAPICFG" in os.environ or any(
+        os.path.isfile(os.path.expanduser(name)) for name in _CONFIGURATIONS
+    )
     if not named and hasattr(pylsl, "set_config_content"):  # pylsl 1.18 and later
         pylsl.set_config_content("[log]\nlevel = -3\n")
 

@@ -19,6 +19,14 @@ from .transport import TransportLostError
 
 _POLL_S = 0.05
 
+try:
+    import termios
+
+    # Of a port that goes while it is being set up: pyserial passes it on as it is, which is no OSError.
+    _NOT_SET: tuple[type[Exception], ...] = (OSError, termios.error)
+except ImportError:  # on Windows
+    _NOT_SET = (OSError,)
+
 
 class SerialTransport:
     """A port opened by pyserial, for this process alone; see :class:`edge_ecg.sources.transport.Transport`.
@@ -39,6 +47,8 @@ class SerialTransport:
             )
         except (OSError, ValueError) as error:  # ValueError: a malformed URL
             raise explain(self.name, error) from None
+        except _NOT_SET as error:
+            raise explain(self.name, OSError(*error.args)) from None
 
     def now(self) -> float:
         """Return the host clock."""
@@ -46,7 +56,7 @@ class SerialTransport:
 
     def set_baud(self, baud: int) -> None:
         """Change the speed of the open port, and forget what came at the old one."""
-        with suppress(OSError):
+        with suppress(*_NOT_SET):  # the next read tells that it has gone
             self._port.baudrate = baud
             self._port.reset_input_buffer()
 

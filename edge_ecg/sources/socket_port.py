@@ -110,7 +110,7 @@ def connect_tcp(address: Address, clock: Clock = time.monotonic) -> SocketTransp
     host, port = _host_and_port(address)
     try:
         connection = socket.create_connection((host, port), timeout=_CONNECT_S)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name at all, such as a..b
         raise _explain(f"{host}:{port}", host, error) from None
     with suppress(OSError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -130,11 +130,11 @@ def _host_and_port(address: Address) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _explain(place: str, host: str, error: OSError) -> DeviceError:
+def _explain(place: str, host: str, error: OSError | UnicodeError) -> DeviceError:
     if isinstance(error, socket.gaierror | UnicodeError):
         return DeviceError(
             f"There is no machine named {host}.",
-            why=str(error.strerror),
+            why=str(error if isinstance(error, UnicodeError) else error.strerror),
             remedy="Check the name, or give its IP address.",
         )
     if isinstance(error, ConnectionRefusedError):

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
+import time
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_ecg.bundle import PublicKey, TrustedKeys
 from edge_ecg.bundle.private_key import write_key_pair
+from edge_ecg.cli import status
+from edge_ecg.cli.remote_talk import RowTalk, Talk
+from edge_ecg.deploy.remote import login
 from edge_ecg.deploy.remote.device_side import device_error
 from edge_ecg.deploy.remote.failures import ssh_failure
 from edge_ecg.deploy.remote.fleet import parse_fleet, read_fleet
 from edge_ecg.deploy.remote.host_key import seen_key
 from edge_ecg.deploy.remote.options import SshOptions
 from edge_ecg.deploy.remote.probe import parse_probe, require_usable
-from edge_ecg.deploy.remote.ssh import Completed
+from edge_ecg.deploy.remote.rollout import Rollout, Row
+from edge_ecg.deploy.remote.ssh import Completed, Remote
 from edge_ecg.deploy.remote.stages import stage_ends
-from edge_ecg.deploy.remote.trust import read_public_key
+from edge_ecg.deploy.remote.trust import read_public_key, trust
 from edge_ecg.errors import BundleError, GateError, RemoteError, UsageError
 
 # ------------------------------------------------------------------ fleets
@@ -269,3 +278,117 @@ def test_a_private_key_is_not_sent(tmp_path: Path) -> None:
             read_public_key(private)
     write_key_pair(tmp_path / "pair", comment="me at work")
     assert read_public_key(tmp_path / "pair.pub").comment == "me at work"
+
+
+# ------------------------------------------------------------------ scripts, run by the sh of this machine
+
+
+class ThisMachine:
+    """In place of a connection: what is sent to the device runs here, in its home."""
+
+    host = "here"
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def run(
+        self, command: Sequence[str] | str, *, stdin: bytes | None = None, timeout_s: float | None = None
+    ) -> Completed:
+        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        done = subprocess.run(
+            words, input=stdin, capture_output=True, timeout=timeout_s, check=False, cwd=self.home, env=env
+        )
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+
+class Verifier:
+    """In place of the device's own edge-ecg: its `verify` passes or fails."""
+
+    root = "/nowhere"
+    fails = False
+
+    def call(self, *_: str, timeout_s: float | None = None) -> dict[str, Any]:
+        if self.fails:
+            raise RemoteError("here did not finish within 60 s.")
+        return {}
+
+
+def test_a_key_that_was_trusted_stays_when_the_check_fails(tmp_path: Path) -> None:
+    remote, device = cast(Any, ThisMachine(tmp_path)), cast(Any, Verifier())
+    one, two = (write_key_pair(tmp_path / name, comment=name) for name in ("one", "two"))
+    path, folder = tmp_path / "work key.pub", tmp_path / ".config/edge-ecg/trusted_keys"
+    # A new one goes again ...
+    device.fails = True
+    with pytest.raises(RemoteError, match="did not finish"):
+        trust(remote, device, path, one)
+    assert list(folder.iterdir()) == []
+    # ... one that was there stays, under whatever name ...
+    device.fails = False
+    file = trust(remote, device, path, one)
+    assert Path(file).parent == folder
+    device.fails = True
+    with pytest.raises(RemoteError, match="did not finish"):
+        trust(remote, device, tmp_path / "another.pub", PublicKey(one.raw, "another comment"))
+    assert [str(path) for path in folder.iterdir()] == [file]
+    # ... and another key of the same file name takes no place away.
+    device.fails = False
+    trust(remote, device, path, two)
+    assert {one.key.raw for one in TrustedKeys.of_directories([folder]).keys} == {one.raw, two.raw}
+
+
+def test_modules_in_the_login_folder_do_not_count(tmp_path: Path) -> None:
+    for name in ("venv", "ensurepip", "struct"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('of the user')\n")
+    script = files("edge_ecg.deploy.remote").joinpath("probe.sh").read_text(encoding="utf-8")
+    plain, beside = (
+        subprocess.run(
+            ["sh", "-c", script], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for folder in ("/", tmp_path)
+    )
+    pythons = [line for line in plain.splitlines() if line.startswith("python=")]
+    assert pythons
+    assert [line for line in beside.splitlines() if line.startswith("python=")] == pythons
+
+
+def test_a_host_that_ends_its_output_and_stays_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "ssh"
+    program.write_text('#!/bin/sh\n[ "$1" = -G ] && exit 0\nexec >&-\nexec sleep 30\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(login, "_LIMIT_S", 0.3)
+    began_s = time.monotonic()
+    with pytest.raises(RemoteError, match="does not answer"):
+        Remote("pi", SshOptions(batch=True, program=str(program))).open()
+    assert time.monotonic() - began_s < 15.0
+
+
+# ------------------------------------------------------------------ a device's words on this terminal
+
+
+def test_a_device_does_not_command_this_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = "fine \x1b]0;mine\x07"
+    talk, row = Talk("pi", json_lines=False), Row("pi", 1)
+    talk.step("probe", bad)
+    talk.warn(bad)
+    RowTalk(row, json_lines=False).step("probe", bad)
+
+    def work(_: int, __: Row) -> bool:
+        raise RemoteError(bad)
+
+    rollout = Rollout(["pi"], [1], work)
+    rollout.run()
+    shown = capsys.readouterr().err + row.text + rollout.rows[0].text
+    assert shown.count("fine") == 4
+    assert not {"\x1b", "\x07"} & set(shown)
+
+
+@pytest.mark.parametrize("found", [{}, {"disk_free_bytes": "a lot"}, {"releases": 3}])
+def test_a_status_of_another_version_is_no_traceback(
+    found: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "device_status", lambda _: {"type": "status", **found})
+    with pytest.raises(RemoteError, match="cannot be read"):
+        status.run(argparse.Namespace(hosts=None, group=[], host=None, json=False))

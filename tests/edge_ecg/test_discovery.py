@@ -95,3 +95,13 @@ def test_listing_ports_loads_no_radio_and_no_serial_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_link_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plug(tmp_path, "ttyACM0", "2341", "0043", "Uno", by_id="usb-Arduino_Uno_7573-if00")
+
+    def gone(path: Path) -> Path:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "readlink", gone)
+    assert [port.address for port in find_serial_ports(tmp_path)] == ["/dev/ttyACM0"]

@@ -2,6 +2,8 @@
 # Set before: root, rid, python, requirements (a file's lines), about; find: a folder of wheels, or empty.
 # Exit codes: 75 another one is at it, 76 no room, 77 what pip says; else what failed.
 LC_ALL=C; export LC_ALL
+# The login folder is on Python's path for `-m`: a random.py of the user's own there must not count.
+PYTHONSAFEPATH=1; export PYTHONSAFEPATH
 PIP_DISABLE_PIP_VERSION_CHECK=1; PIP_NO_INPUT=1; export PIP_DISABLE_PIP_VERSION_CHECK PIP_NO_INPUT
 folder=$root/runtimes/$rid
 mkdir -p "$root/runtimes" || exit 1

@@ -82,10 +82,10 @@ class Login:
             while _READY not in said:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and (left <= 0 or not selector.select(left)):
-                    raise ssh_failure(self.host, f"Operation timed out: no login within {_LIMIT_S:g} s")
+                    raise self._too_late()
                 block = os.read(process.stdout.fileno(), 4096)
                 if not block:
-                    raise self._failure(process.wait())
+                    raise self._failure(self._ended(process, deadline))
                 said += block
         before = said.partition(_READY)[0].strip()
         if before:
@@ -95,6 +95,16 @@ class Login:
                 remedy="Let ~/.bashrc (or the like) there print only in interactive shells: "
                 "`case $- in *i*) ;; *) return;; esac` at its top.",
             )
+
+    def _ended(self, process: subprocess.Popen[bytes], deadline: float | None) -> int:
+        """Return the code of an ``ssh`` whose output has ended; a host may end that and stay all the same."""
+        try:
+            return process.wait(None if deadline is None else max(deadline - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            raise self._too_late() from None
+
+    def _too_late(self) -> RemoteError:
+        return ssh_failure(self.host, f"Operation timed out: no login within {_LIMIT_S:g} s")
 
     def _failure(self, code: int) -> RemoteError:
         log, said = self._read(self._log), self._read(self._err)

@@ -1,5 +1,7 @@
 # Asks a device what it is, in one go; changes nothing. Answers are lines KEY=VALUE. POSIX sh.
 LC_ALL=C; export LC_ALL
+# Python looks for modules in this folder too, which is the user's own: a venv.py there must not count.
+PYTHONSAFEPATH=1; export PYTHONSAFEPATH
 say() { printf '%s=%s\n' "$1" "$2"; }
 say machine "$(uname -m)"
 say kernel "$(uname -sr)"

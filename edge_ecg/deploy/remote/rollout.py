@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from ...bundle.fields import as_text
 from ...errors import EdgeEcgError
 
 
@@ -124,7 +125,7 @@ class Rollout:
         try:
             row.state = State.DONE if self._work(index, row) else State.SAME
         except EdgeEcgError as error:
-            row.error, row.text, row.state = error, error.what, State.FAILED
+            row.error, row.text, row.state = error, as_text(error.what, ""), State.FAILED
         finally:
             row.share = None
 

@@ -6,25 +6,30 @@ leave a device that trusts the key and has nothing signed by it: one that does n
 
 from __future__ import annotations
 
-import re
+import base64
 import shlex
 from pathlib import Path
 
 from ...bundle.public_key import KeyFormatError, PublicKey
+from ...bundle.trust_edit import key_file_name
 from ...errors import EdgeEcgError, RemoteError, UsageError
 from .device_side import DeviceSide
 from .ssh import Remote
 
 _LIMIT_S = 60.0
 
-# $name and $key are set before. Beside the folder, since one that holds files but no key is an error there.
+# $name, $key and $blob (the key without its comment) are set before; answers `known FILE` or `new FILE`.
+# Written beside the folder, since one that holds files but no key is an error there.
 _SCRIPT = """
 umask 077
 folder=${EDGE_ECG_TRUSTED_KEYS:-${XDG_CONFIG_HOME:-$HOME/.config}/edge-ecg/trusted_keys}
 folder=${folder%%:*}
+known=$(grep -lF -- "$blob" "$folder"/*.pub 2>/dev/null | head -n 1)
+if [ -n "$known" ]; then printf 'known %s' "$known"; exit 0; fi
 mkdir -p "$(dirname "$folder")" || exit 1
 printf '%s\\n' "$key" >"$folder.$name.new" && sync "$folder.$name.new" || exit 1
-mkdir -p "$folder" && mv "$folder.$name.new" "$folder/$name" && sync "$folder" && printf '%s' "$folder/$name"
+mkdir -p "$folder" && mv "$folder.$name.new" "$folder/$name" && sync "$folder" || exit 1
+printf 'new %s' "$folder/$name"
 """
 
 
@@ -60,17 +65,21 @@ def trust(remote: Remote, device: DeviceSide, path: Path, key: PublicKey) -> str
     ------
     RemoteError, BundleError
         When it cannot be written, or the device then does not accept its current bundle (the key is removed
-        again); when the connection is lost.
+        again, unless it was trusted before); when the connection is lost.
 
     """
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", path.name.removesuffix(".pub")) + ".pub"
-    head = f"name={shlex.quote(name)}\nkey={shlex.quote(key.line)}\n"
+    name = key_file_name(key, path.name.removesuffix(".pub"))
+    blob = base64.b64encode(key.blob).decode()
+    head = f"name={shlex.quote(name)}\nkey={shlex.quote(key.line)}\nblob={shlex.quote(blob)}\n"
     done = remote.run(head + _SCRIPT, timeout_s=_LIMIT_S)
     if done.returncode:
         raise RemoteError(f"{remote.host} does not take the trusted key.", why=done.words)
+    state, _, file = done.text.partition(" ")
     try:
         device.call("verify", f"{device.root}/current/model.ecgb", timeout_s=_LIMIT_S)
     except EdgeEcgError:
-        remote.run(["rm", "-f", "--", done.text], timeout_s=_LIMIT_S)
+        # One that was there stays: without its only key a device would run whatever it is sent.
+        if state == "new":
+            remote.run(["rm", "-f", "--", file], timeout_s=_LIMIT_S)
         raise
-    return done.text
+    return file

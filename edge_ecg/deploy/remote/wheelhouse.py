@@ -134,7 +134,9 @@ def _fill(folder: Path, requirements: Sequence[str], target: Target) -> list[Pat
     found, missing = pick(folder, requirements, target)
     if not missing:
         return found
-    done = subprocess.run(_download(folder, missing, target), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        _download(folder, missing, target), capture_output=True, text=True, errors="replace", check=False
+    )
     if "No module named pip" in done.stderr:
         raise UsageError(
             f"{len(missing)} wheels are missing in {folder}, and this Python has no pip to download them.",

@@ -8,6 +8,7 @@ gives one ECG channel chunk by chunk (:class:`~edge_ecg.sources.files.recording.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -67,4 +68,5 @@ def _path(target: str) -> Path:
             "The address file: names no file.", remedy="Write file:PATH, for example file:rest.edf"
         )
     # file:///PATH is what desktops paste.
-    return Path(target[2:] if target.startswith("///") else target).expanduser()
+    # Not Path.expanduser: without such a user it raises.
+    return Path(os.path.expanduser(target[2:] if target.startswith("///") else target))

@@ -268,3 +268,21 @@ def test_adding_below_an_open_folder_is_taken_back(tmp_path: Path, bob: PublicKe
     with pytest.raises(BundleError, match="cannot be used"):
         add_trusted_key(tmp_path / "new", bob)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_power_cut_while_the_first_key_is_added(
+    tmp_path: Path, alice: PublicKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "keys"
+
+    def cut(_: Path, __: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", cut)
+        with pytest.raises(KeyboardInterrupt):
+            add_trusted_key(folder, alice)
+    assert TrustedKeys.of_directories([folder]).keys == ()
+    add_trusted_key(folder, alice)
+    assert alice in TrustedKeys.of_directories([folder])
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]

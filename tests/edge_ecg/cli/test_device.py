@@ -99,6 +99,8 @@ def test_back(home: Home, run: Run) -> None:
     assert again["release"] == again["from"] == first
     assert run("rollback", code=5) == []
     assert run("switch 2", code=6) == []
+    run("switch 2 --again")
+    assert run("rollback --reason \udcff")[0]["reason"] == "\udcff"  # a byte that is no UTF-8
     assert run("switch 2 --again")[0]["release"] == second
     assert run(f"watch {second} --timeout 1")[-1]["event"] == "confirmed"
 
@@ -169,3 +171,12 @@ def test_two_commands_at_once_take_turns(home: Home) -> None:
     assert current is not None
     assert previous is not None
     assert {current.name, previous.name} == set(names(home))
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+def test_a_trial_has_an_end(home: Home, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write_service(home, {"unit": "edge-ecg.service"})
+    with pytest.raises(SystemExit, match="2"):
+        main(["device", "switch", "1", f"--watch-s={seconds}"])
+    assert "--watch-s" in capsys.readouterr().err
+    assert Releases(home).current() is None

@@ -13,11 +13,13 @@ from edge_ecg.discovery import (
     BluetoothScan,
     FoundBluetooth,
     FoundStream,
+    Nearby,
     StreamScan,
     find_bluetooth,
     find_serial_ports,
     nearby,
 )
+from edge_ecg.discovery.bluetooth import describe
 
 from ..usb_ports import plug
 
@@ -108,3 +110,15 @@ def test_the_command_on_an_empty_machine(
     assert kinds == ["no bluetooth", "no lsl"]
     assert main(["devices", "--scan", "0", "--json"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_name_in_radio_range_does_not_command_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard = describe([("AA:BB:CC:DD:EE:FF", "Polar H10 \x1b]0;mine\x07", [], -50)])
+    monkeypatch.setattr(devices, "find_serial_ports", list)
+    monkeypatch.setattr(devices, "find_nearby", lambda _: Nearby(scan=BluetoothScan(heard)))
+    assert main(["devices"]) == 0
+    done = capsys.readouterr()
+    assert "AA:BB:CC:DD:EE:FF" in done.out
+    assert not {"\x1b", "\x07"} & set(done.out + done.err)

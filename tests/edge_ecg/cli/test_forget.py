@@ -191,3 +191,19 @@ def test_an_index_that_cannot_be_written_is_noticed_before_the_rest_begins(
     assert (code, out) == (5, "")
     assert "people.json cannot be written" in err
     assert not (tmp_path / "p.json").exists()
+
+
+def test_a_file_whose_name_is_no_text(home: Path, tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9\x1b[2J.csv"
+    recorded = ("record", "--person", "ANNA", "--port", FAST, "--duration", "1", "--record", path)
+    for words in (recorded, ("forget", "--list"), ("forget", "ANNA", "--yes")):
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_ecg", *words],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        assert b"\x1b" not in done.stdout
+    assert not os.path.exists(path)

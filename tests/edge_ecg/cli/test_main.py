@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from edge_ecg import cli, errors
 from edge_ecg.cli import Verb, main
+from edge_ecg.sources import lsl_link
 
 
 def install(
@@ -123,3 +125,47 @@ def test_a_missing_module_of_our_own_is_a_bug(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(cli.VERBS, "probe", Verb("edge_ecg.cli.nowhere", "not there"))
     with pytest.raises(ModuleNotFoundError, match=r"edge_ecg\.cli\.nowhere"):
         main(["probe"])
+
+
+@pytest.mark.parametrize(
+    "words", ["device status", "forget --list", "enrol --demo --duration 30", "config show"]
+)
+def test_a_user_without_a_home_is_told_what_to_set(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(_: int) -> None:
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "EDGE_ECG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    assert main(words.split()) == 2
+    assert "try: Name a folder" in capsys.readouterr().err
+    # Of a library's settings in the home there are none then.
+    monkeypatch.setattr(lsl_link, "_quiet", False)
+    lsl_link._keep_quiet(object())
+
+
+def test_a_file_of_a_user_who_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--port", "file:~no-such-user/rest.csv"]) == 5
+    assert "edge-ecg: " in capsys.readouterr().err
+
+
+def test_a_folder_that_has_been_removed_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main(["doctor"]) == 2
+    assert "The folder that you are in has been removed." in capsys.readouterr().err
+
+
+def test_any_other_file_that_is_not_there_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(_: argparse.Namespace) -> int:
+        raise FileNotFoundError("x")
+
+    install(monkeypatch, run)
+    with pytest.raises(FileNotFoundError):
+        main(["probe", "deep"])

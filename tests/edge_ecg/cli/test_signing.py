@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -17,7 +18,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from edge_ecg.bundle import PublicKey, read_bundle
+from edge_ecg.bundle.private_key import write_key_pair
 from edge_ecg.cli import main
+from edge_ecg.errors import UsageError
 
 needs_ssh_keygen = pytest.mark.skipif(
     shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed (apt: openssh-client)"
@@ -222,10 +225,11 @@ def test_a_passphrase_from_a_file_and_from_the_environment(
     done = call("sign", model, "--key", "a")
     assert (done.code, done.out) == (2, "")
     assert "is encrypted, and there is no passphrase" in done.err
-    monkeypatch.setenv("EDGE_ECG_KEY_PASSPHRASE", "wrong")
-    done = call("sign", model, "--key", "a")
-    assert done.code == 2
-    assert "The passphrase of the key a is wrong" in done.err
+    for wrong in ("wrong", os.fsdecode(b"caf\xe9")):
+        monkeypatch.setenv("EDGE_ECG_KEY_PASSPHRASE", wrong)
+        done = call("sign", model, "--key", "a")
+        assert done.code == 2
+        assert "The passphrase of the key a is wrong" in done.err
     assert read_bundle(model).signers == ()
     assert call("sign", model, "--key", "a", "--passphrase-file", "secret").code == 0
     monkeypatch.setenv("EDGE_ECG_KEY_PASSPHRASE", "correct horse")
@@ -406,3 +410,23 @@ def test_a_passphrase_at_the_terminal(call: Call, model: Path) -> None:
     assert [key.comment for key in read_bundle(model).signers] == ["a"]
     assert at_terminal([""], "keygen", "-o", "b") == 0
     assert call("sign", model, "--key", "b").code == 0
+
+
+@pytest.mark.parametrize("full_at", [1, 2])
+def test_a_disk_that_is_full_leaves_no_half_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_at: int
+) -> None:
+    synced = 0
+
+    def fsync(_: int) -> None:
+        nonlocal synced
+        synced += 1
+        if synced == full_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        with pytest.raises(UsageError, match="cannot be written"):
+            write_key_pair(tmp_path / "key", comment="work")
+    assert list(tmp_path.iterdir()) == []
+    write_key_pair(tmp_path / "key", comment="work")

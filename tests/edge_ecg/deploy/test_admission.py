@@ -141,6 +141,14 @@ def test_an_engine_that_takes_its_process_down(
     assert words in found.why
 
 
+def test_modules_in_the_folder_where_it_runs_do_not_count(
+    tmp_path: Path, bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('the user has a json.py')\n")
+    monkeypatch.chdir(tmp_path)
+    assert prove(bundle_path, "litert-int8", PYTHON, rounds=1).outcome == PASSED
+
+
 def test_an_interpreter_that_is_not_there(tmp_path: Path, bundle_path: Path) -> None:
     found = prove(bundle_path, "onnx-int8", tmp_path / "python")
     assert found.outcome == FAILED
@@ -263,6 +271,9 @@ def test_an_upload_is_taken_in_and_may_be_asked_for_again(home: Home, take: Take
     first = take(path=upload)
     assert not upload.exists()
     assert take(path=upload) == first
+    shutil.copy(bundles / "1.ecgb", upload)  # the power went before it was removed, or it was sent again
+    assert take(path=upload) == first
+    assert not upload.exists()
     with pytest.raises(BundleError, match="cannot be read"):
         take(path=home.incoming / f"{'0' * 64}.ecgb")
 

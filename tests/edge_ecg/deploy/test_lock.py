@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -113,3 +115,15 @@ def test_a_home_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="Nothing can be changed"):
         HomeLock(Home(tmp_path / "file")).to("try").__enter__()
+
+
+def test_a_file_system_without_locks_is_said(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", refuse)
+        with pytest.raises(DataError, match="cannot be had"), HomeLock(home):
+            pass
+    assert len(os.listdir("/proc/self/fd")) == before

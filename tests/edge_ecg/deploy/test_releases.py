@@ -348,3 +348,47 @@ def test_a_bad_release_goes_first_and_its_number_is_not_given_again(put: Put, re
     again = put(3)
     assert again.number == 4
     assert releases.switch(again, 45.0) is not None
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["RuntimeError: node 3\n  failed to invoke", "x" * 501, "", "caf\udce9"],
+    ids=["lines", "long", "none", "bytes"],
+)
+def test_whatever_the_reason_it_stays_taken_back(
+    put: Put, releases: Releases, home: Home, reason: str
+) -> None:
+    releases.switch(put(1))
+    for minor in (2, 3):
+        releases.switch(put(minor))
+        releases.revert(reason, releases.current().name)  # type: ignore[union-attr]
+    assert [bad[:5] for bad in at(home).bad()] == ["0002-", "0003-"]
+    with pytest.raises(GateError, match="was taken back"):
+        at(home).switch("3")
+    assert at(home).journal.entries()[-1].more["reason"] == reason
+
+
+def test_an_entry_that_cannot_be_read_still_counts(put: Put, releases: Releases, home: Home) -> None:
+    first, second = put(1), put(2)
+    releases.switch(first)
+    for release in (second, put(3)):
+        releases.switch(release)
+        releases.revert("It died.", release.name)
+    text = home.bad.read_text()
+    home.bad.write_text(text.replace('"It died."', '"two\\nlines"', 1))
+    assert [bad.reason for bad in at(home).bad().values()] == ["the reason cannot be read", "It died."]
+
+
+@pytest.mark.parametrize(("signers", "letters"), [(8, 20), (2, 200)])
+def test_many_signers_with_long_comments(
+    releases: Releases, bundles: Path, signers: int, letters: int
+) -> None:
+    path = bundles / "1.ecgb"
+    for _ in range(signers):
+        path.write_bytes(sign_bundle(path.read_bytes(), Ed25519PrivateKey.generate(), comment="c" * letters))
+    release = releases.create(path, "one", {})
+    assert releases.all() == [release]
+    assert release.signed_by is not None
+    assert release.signed_by.startswith("SHA256:")
+    releases.switch(release)
+    assert name(releases.current()) == release.name

@@ -7,11 +7,14 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from edge_ecg.deploy import Home, Releases
+from edge_ecg.deploy.disk import Disk, Step
 from edge_ecg.deploy.start_script import install_start_script, start_script
 from edge_ecg.errors import DataError
 
@@ -416,3 +419,26 @@ def test_shellcheck(tmp_path: Path) -> None:
     (tmp_path / "script").write_bytes(start_script())
     done = subprocess.run([program, str(tmp_path / "script")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_two_that_install_it_at_once_take_turns(home: Home) -> None:
+    ended: list[object] = []
+
+    def second() -> None:
+        try:
+            install_start_script(home, Disk(lambda step: time.sleep(0.1) if step.kind == "sync" else None))
+            ended.append("done")
+        except DataError as error:
+            ended.append(error)
+
+    other = threading.Thread(target=second)
+
+    def first(step: Step) -> None:
+        if step.kind == "rename":  # written, and not yet in its place
+            other.start()
+            time.sleep(0.1)
+
+    install_start_script(home, Disk(first))
+    other.join()
+    assert ended == ["done"]
+    assert home.start_script.read_bytes() == start_script()

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from edge_ecg.deploy import Health, Home, Releases, write_health
+from edge_ecg.deploy import Health, Home, Release, Releases, write_health
+from edge_ecg.deploy.shelf import Shelf
 from edge_ecg.deploy.watching import watch
 from edge_ecg.errors import DataError, GateError, UsageError
 
@@ -178,3 +179,22 @@ def test_nothing_to_watch(home: Home) -> None:
 def test_a_name_that_is_none(home: Home, new: str) -> None:
     with pytest.raises((GateError, UsageError)):
         watched(home, Script(), "0099-x-000000000000")
+
+
+def test_taken_back_between_two_looks_is_not_confirmed(
+    home: Home, releases: Releases, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+    link = Shelf._linked
+
+    def linked(self: Shelf, path: Path) -> Release | None:
+        nonlocal calls
+        found = link(self, path)
+        calls += 1
+        if calls == 1:  # the first look at `current` is over
+            releases.revert("The encoder raised.", new)
+        return found
+
+    monkeypatch.setattr(Shelf, "_linked", linked)
+    with pytest.raises(GateError, match="was taken back"):
+        watched(home, Script(), new)

@@ -140,3 +140,16 @@ def test_an_index_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"people\.json cannot be"):
         people.introduce("ANNA")
     assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["two\nlines.csv", os.fsdecode(b"caf\xe9.csv"), "\x1b[2J.csv", "/".join(["x" * 200] * 5)],
+    ids=["lines", "bytes", "escape", "long"],
+)
+def test_an_odd_path_does_not_damage_the_index(people: People, tmp_path: Path, name: str) -> None:
+    anna = people.introduce("ANNA")
+    people.add_file(anna.pseudonym, tmp_path / name, RECORDING)
+    found = people.find("ANNA")
+    assert found is not None
+    assert [file.path for file in found.files] == [tmp_path / name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,3 +121,20 @@ def test_the_file_starts_anew_at_its_limit_and_is_for_its_owner_alone(tmp_path: 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be written"):
         RecordFile(tmp_path / "nowhere" / "x.jsonl", 1000)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk here that is always full")
+def test_a_full_disk_is_the_same_error_at_the_end() -> None:
+    file = RecordFile(Path("/dev/full"), 1000)
+    for call in (lambda: file.write(END), file.close):
+        with pytest.raises(DataError, match=r"cannot be written"):
+            call()
+
+
+def test_a_line_that_a_power_cut_has_torn_takes_no_other_along(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    path.write_text('{"type": "deci')
+    file = RecordFile(path, 10**6)
+    file.write(END)
+    file.close()
+    assert path.read_text().splitlines()[1:] == [json.dumps(END.to_json())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -205,6 +206,16 @@ def test_a_file_of_decisions_that_cannot_be_written_stops_no_decision(
     one = rig(stream("/dev/ttyUSB7", 13.0), config=config)
     one.until(lambda now: now.decisions)
     assert "cannot be written" in one.said.getvalue()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk here that is always full")
+def test_nor_does_a_disk_that_is_full_end_it(rig: Callable[..., Rig], stream: Callable[..., Any]) -> None:
+    config = ServiceConfig()
+    config = replace(config, output=replace(config.output, file="/dev/full"))
+    one = rig(stream("/dev/ttyUSB7", 13.0), stream("/dev/ttyUSB7", 13.0), config=config)
+    one.until(lambda now: now.decisions >= 2 and len(one.opened) > 2)
+    assert one.reader.failure is None
+    assert one.said.getvalue().count("cannot be written") == 2
 
 
 def port(name: str, *, streams: bool = True) -> FoundPort:

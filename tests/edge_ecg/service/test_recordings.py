@@ -154,3 +154,12 @@ def test_marks_stand_beside_the_file_that_they_belong_to(rig: Callable[..., Rig]
     one.recordings.close()
     (marks,) = one.folder.glob("*.marks.csv")
     assert marks.read_text().splitlines() == ["t_s,label", "12.0,rest"]
+
+
+def test_an_index_that_is_damaged_leaves_no_empty_files(rig: Callable[..., Rig]) -> None:
+    one = rig()
+    one.people.home.mkdir()
+    one.people.path.write_text("{")
+    one.minutes(2)
+    assert one.files == []
+    assert "is damaged" in one.recordings.stopped

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import termios
 import threading
 import time
 import tty
@@ -18,7 +19,9 @@ from edge_ecg.discovery import FoundPort, who_holds
 from edge_ecg.errors import DeviceError, UsageError
 from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.sources import Source, open_source, port_faults
+from edge_ecg.sources.address import parse_address
 from edge_ecg.sources.port_faults import explain
+from edge_ecg.sources.serial_port import SerialTransport
 from edge_ecg_bridge.emulators import (
     DockEmulator,
     Emulator,
@@ -329,3 +332,17 @@ def test_raw_pty_without_a_device_counts_as_silence() -> None:
     finally:
         os.close(master)
         os.close(slave)
+
+
+def test_a_port_that_goes_while_it_is_set_up(serve: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise termios.error(errno.EIO, "Input/output error")
+
+    port = serve(SilentEmulator()).port
+    transport = SerialTransport(parse_address(port), 115200)
+    monkeypatch.setattr(termios, "tcflush", gone)
+    transport.set_baud(9600)
+    transport.close()
+    with pytest.raises(DeviceError, match="cannot be opened") as raised:
+        SerialTransport(parse_address(port), 9600)
+    assert "Input/output error" in raised.value.why

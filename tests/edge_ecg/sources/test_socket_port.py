@@ -226,6 +226,13 @@ def test_other_faults_of_connecting(error: OSError, what: str, monkeypatch: pyte
     assert raised.value.remedy
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_is_no_name(host: str) -> None:
+    with pytest.raises(DeviceError, match=f"no machine named {host}") as raised:
+        connect_tcp(parse_address(f"socket://{host}:5007"))
+    assert raised.value.why
+
+
 def test_a_dead_peer_is_noticed_by_the_kernel() -> None:
     """Keep-alive is on, so that a server that was switched off ends the connection within seconds."""
     with server(lambda client: client.recv(1)) as address:
