@@ -177,7 +177,7 @@ def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
         raise BundleError(
             f"The bundle {label} cannot be read.",
             why=f"{error.strerror or error}.",
-            remedy="Give the path of an .ecgb file with --model, or leave --model out for the bundled one.",
+            remedy="Give the path of an .ecgb file, or none for the model that comes with edge-ecg.",
         ) from error
 
 
