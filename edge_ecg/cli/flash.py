@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from functools import partial
@@ -19,6 +20,7 @@ from ..deploy.remote.rollout import Row, State
 from ..deploy.remote.ssh import Remote
 from ..deploy.remote.stages import DEFAULT, stage_ends
 from ..deploy.remote.wheelhouse import SYSTEMS, fill
+from ..deploy.trial import ROLLOUT_HALTED
 from ..errors import EXIT_DONE, EdgeEcgError, UsageError
 from . import DISCLAIMER
 from .fleet_run import FleetRun
@@ -38,14 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "bundle", nargs="?", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along"
     )
     parser.add_argument(
-        "--watch", type=_seconds, default=_WATCH_S, metavar="SECONDS",
+        "--watch", type=_above_zero, default=_WATCH_S, metavar="SECONDS",
         help=f"how long the service must run it in good health (default: {_WATCH_S:g})",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="look and say what would be done")
     parser.add_argument("--allow-downgrade", action="store_true", help="take an older version, too")
     parser.add_argument("--again", action="store_true", help="even if the device took it back before")
     parser.add_argument(
-        "--max-latency-ms", type=_seconds, metavar="MS", help="the latency gate (default: the device's)"
+        "--max-latency-ms", type=_above_zero, metavar="MS", help="the latency gate (default: the device's)"
     )
     parser.add_argument(
         "--trust", type=Path, metavar="KEY.pub", help="put this key among the device's trusted ones"
@@ -128,7 +130,7 @@ def _flash_fleet(args: argparse.Namespace, flash: Flash, fleet: list[FleetHost])
         talk.connected(remote)
         done = flash.run(remote, talk)
         row.text, row.result = _sentence(done), done.to_json()
-        return done.changed
+        return done.changed or (done.dry_run and not done.confirmed)
 
     run = FleetRun(
         fleet, ssh_options(args), ends, on_host,
@@ -144,7 +146,7 @@ def _flash_fleet(args: argparse.Namespace, flash: Flash, fleet: list[FleetHost])
     except KeyboardInterrupt:
         run.report()
         raise
-    if run.rollout.halted and args.revert_on_halt:
+    if run.rollout.halted and args.revert_on_halt and not args.dry_run:
         _revert(run, flash)
     run.report()
     if run.rollout.halted and not args.json:
@@ -169,7 +171,7 @@ def _revert(run: FleetRun, flash: Flash) -> None:
 
 
 def _take_back(release: str, remote: Remote) -> None:
-    call_current(remote, "device", "rollback", "--from", release, "--reason", "the rollout was halted")
+    call_current(remote, "device", "rollback", "--from", release, "--reason", ROLLOUT_HALTED)
 
 
 def _fill_wheelhouse(args: argparse.Namespace) -> int:
@@ -212,7 +214,7 @@ def _bundled() -> Traversable:
 
 
 def _sentence(done: Flashed) -> str:
-    if done.dry_run:
+    if done.dry_run and not done.confirmed:
         return f"would get {done.model}; nothing was changed"
     if not done.changed and not done.watched:
         return f"{done.release} counts, as before"
@@ -221,14 +223,16 @@ def _sentence(done: Flashed) -> str:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0 or a whole number above")
+    return int(text)
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value < 86400:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 86400")
     return value

@@ -84,7 +84,6 @@ def refuse_both(host: str | None, hosts: Sequence[FleetHost] | None) -> None:
 
 
 def _jobs(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 256:
-        raise ValueError
-    return value
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 256")
+    return int(text)

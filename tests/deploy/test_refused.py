@@ -42,6 +42,7 @@ def test_signatures_are_checked_on_the_device(
     unsigned = variant(new_bundle, tmp_path / "unsigned.ecgb", "1.2.0")
     refused = attempt(device, unsigned)
     assert isinstance(refused.error, BundleError)
+    assert f"{unsigned} is not signed" in refused.error.what
     assert device.running() == "1.1.0"
 
 
@@ -82,8 +83,19 @@ def test_dry_run_changes_nothing(
     before = sorted((path, path.lstat().st_mtime_ns) for path in device.home.root.rglob("*"))
     assert device.call("flash", str(new_bundle), "--dry-run", "--json") == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (last["dry_run"], last["changed"]) == (True, False)
+    assert (last["dry_run"], last["changed"], last["confirmed"]) == (True, False, False)
     assert sorted((path, path.lstat().st_mtime_ns) for path in device.home.root.rglob("*")) == before
+    # Options may stand between the host and the bundle.
+    words = ["--batch", "--ssh-config", str(device.client.config), "--dry-run"]
+    assert main(["flash", device.name, *words, str(new_bundle)]) == 0
+    assert "would get stress@" in capsys.readouterr().out
+
+
+def test_dry_run_says_so_where_nothing_would_be_done(
+    flashed: Device, old_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flashed.call("flash", str(old_bundle), "--dry-run") == 0
+    assert "counts, as before" in capsys.readouterr().out
 
 
 def test_rollback_and_status_and_logs(

@@ -69,6 +69,21 @@ def test_wrong_usage_is_exit_code_2_without_a_traceback(
     assert done.stderr.strip()
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--watch", "nan"), "'nan' is not a number above 0"),
+        (("--max-latency-ms", "fast"), "'fast' is not a number above 0"),
+        (("--max-failures", "1.5"), "'1.5' is not 0 or a whole number above"),
+        (("--jobs", "0"), "'0' is not a whole number from 1 to 256"),
+    ],
+)
+def test_numbers_of_flash_are_asked_for_in_words(words: tuple[str, str], sentence: str) -> None:
+    done = call("flash", "pi", *words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
 def test_run_prints_the_records_of_the_interface(bundle_path: Path) -> None:
     done = call("run", "--port", FAST, "--duration", 14, "--json", "--model", bundle_path)
     assert done.returncode == 0, done.stderr
