@@ -193,6 +193,8 @@ def _fill_wheelhouse(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, bundled: Path) -> FlashOptions:
+    if args.service:
+        _require_address(args.service)
     return FlashOptions(
         bundle=bundled if args.bundle is None else Path(args.bundle),
         watch_s=args.watch,
@@ -206,6 +208,19 @@ def _options(args: argparse.Namespace, bundled: Path) -> FlashOptions:
         again=args.again,
         dry_run=args.dry_run,
     )
+
+
+def _require_address(text: str) -> None:
+    """Refuse here what the device would refuse last of all, with the model switched."""
+    from ..service.values import ADDRESS
+
+    try:
+        ADDRESS.check(text)
+    except ValueError as error:
+        raise UsageError(
+            f"The service cannot read from this address: {error}",
+            remedy="Give what `port` in its configuration takes: --service /dev/ttyUSB0",
+        ) from None
 
 
 def _bundled() -> Traversable:

@@ -91,6 +91,16 @@ def test_dry_run_changes_nothing(
     assert "would get stress@" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("address", ["foo:bar", "bt:Shimmer3", "ttyUSB0", "file:ecg.csv"])
+def test_an_address_that_the_service_cannot_read_from_is_refused_first(
+    flashed: Device, new_bundle: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flashed.call("flash", str(new_bundle), "--service", address) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("edge-ecg: The service cannot read from this address: ")  # nobody connected
+    assert flashed.running() == "1.0.0"
+
+
 def test_dry_run_says_so_where_nothing_would_be_done(
     flashed: Device, old_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
