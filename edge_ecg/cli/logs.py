@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from ..deploy.remote.logs import check_since, read_log
 from ..deploy.remote.ssh import Remote
@@ -23,6 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", default="", metavar="WHEN", help="not before: -1h, yesterday, 2026-11-21 09:00"
     )
+    # What argparse takes for a negative number, and so for a value and no option: -1h, too.
+    parser._negative_number_matcher = re.compile(r"-\d")
     add_ssh(parser)
     parser.epilog = (
         "It is journald's log of the unit edge-ecg; without systemd, service.log in edge-ecg's folder."
@@ -42,7 +45,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _lines(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise ValueError
-    return value
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
+    return int(text)

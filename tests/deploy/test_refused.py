@@ -188,6 +188,13 @@ def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) 
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_a_span_begins_with_a_minus_and_is_no_option(
+    flashed: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flashed.call("logs", "--since", "-1h") == 7
+    assert "keeps no log" in capsys.readouterr().err
+
+
 def test_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("flash", "rollback", "status", "logs"):
         with pytest.raises(SystemExit) as ended:
