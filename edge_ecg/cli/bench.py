@@ -18,6 +18,7 @@ from ..bench.table import page
 from ..deploy.layout import BUNDLE_NAME, Home
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE, UsageError
+from .numbers import whole
 from .progress import Progress
 from .remote_args import add_ssh, ssh_options
 from .streaming import add_engine, seconds, seconds_or_none
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--windows",
-        type=_count,
+        type=whole(1),
         metavar="N",
         help=f"timed windows (default: {_PLAN.windows}, or what --seconds gives)",
     )
@@ -67,13 +68,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--warm-up",
-        type=_count,
+        type=whole(1),
         default=_PLAN.warm_up,
         metavar="N",
         help="untimed windows before (%(default)s)",
     )
     parser.add_argument(
-        "--hops", type=_count, default=_PLAN.hops, metavar="N", help="decisions measured all in (%(default)s)"
+        "--hops",
+        type=whole(1),
+        default=_PLAN.hops,
+        metavar="N",
+        help="decisions measured all in (%(default)s)",
     )
     parser.add_argument(
         "--duty",
@@ -86,7 +91,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--starts",
-        type=_count,
+        type=whole(1),
         default=_PLAN.starts,
         metavar="N",
         help="fresh processes an engine (%(default)s)",
@@ -196,10 +201,3 @@ def _step(unit: str, count: int) -> AbstractContextManager[Progress]:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import tempfile
 from functools import partial
@@ -24,6 +23,7 @@ from ..deploy.trial import ROLLOUT_HALTED
 from ..errors import EXIT_DONE, EdgeEcgError, UsageError
 from . import DISCLAIMER
 from .fleet_run import FleetRun
+from .numbers import above_zero, whole
 from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, require_host, ssh_options
 from .remote_talk import RowTalk, Talk, print_record
 
@@ -40,14 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "bundle", nargs="?", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along"
     )
     parser.add_argument(
-        "--watch", type=_above_zero, default=_WATCH_S, metavar="SECONDS",
+        "--watch", type=above_zero, default=_WATCH_S, metavar="SECONDS",
         help=f"how long the service must run it in good health (default: {_WATCH_S:g})",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="look and say what would be done")
     parser.add_argument("--allow-downgrade", action="store_true", help="take an older version, too")
     parser.add_argument("--again", action="store_true", help="even if the device took it back before")
     parser.add_argument(
-        "--max-latency-ms", type=_above_zero, metavar="MS", help="the latency gate (default: the device's)"
+        "--max-latency-ms", type=above_zero, metavar="MS", help="the latency gate (default: the device's)"
     )
     parser.add_argument(
         "--trust", type=Path, metavar="KEY.pub", help="put this key among the device's trusted ones"
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"hosts done after each stage (default: {DEFAULT})".replace("%", "%%"),
     )
     parser.add_argument(
-        "--max-failures", type=_count, default=0, metavar="N", help="so many may fail before it halts (0)"
+        "--max-failures", type=whole(0), default=0, metavar="N", help="so many may fail before it halts (0)"
     )
     parser.add_argument(
         "--revert-on-halt", action="store_true", help="take it back where it was put, when it halts"
@@ -235,19 +235,3 @@ def _sentence(done: Flashed) -> str:
         return f"{done.release} counts, as before"
     proven = "ran it in good health" if done.watched else "its golden windows hold there"
     return f"{done.release} counts: {proven}; before: {done.previous or 'none'}"
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not 0 or a whole number above")
-    return int(text)
-
-
-def _above_zero(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 86400")
-    return value

@@ -8,6 +8,7 @@ import re
 from ..deploy.remote.logs import check_since, read_log
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE
+from .numbers import whole
 from .remote_args import add_ssh, ssh_options
 from .remote_talk import print_record
 
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="as ssh takes it")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until Ctrl-C")
     parser.add_argument(
-        "-n", "--lines", type=_lines, default=_LINES, metavar="N", help=f"the last so many ({_LINES})"
+        "-n", "--lines", type=whole(1), default=_LINES, metavar="N", help=f"the last so many ({_LINES})"
     )
     parser.add_argument(
         "--since", default="", metavar="WHEN", help="not before: -1h, yesterday, 2026-11-21 09:00"
@@ -42,9 +43,3 @@ def run(args: argparse.Namespace) -> int:
             else:
                 print(line, flush=True)
     return EXIT_DONE
-
-
-def _lines(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 1000000")
-    return int(text)

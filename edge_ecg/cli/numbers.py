@@ -1,0 +1,34 @@
+"""Numbers on a command line; what does not fit is told in words, where argparse would name a function."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+
+def above_zero(text: str) -> float:
+    """Return a number above 0 and below 86400, as seconds and milliseconds are."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 86400")
+    return value
+
+
+def zero_or_above(text: str) -> float:
+    """Return 0, or what :func:`above_zero` takes."""
+    return 0.0 if text == "0" else above_zero(text)
+
+
+def whole(minimum: int, maximum: int = 1_000_000) -> Callable[[str], int]:
+    """Return what takes whole numbers from ``minimum`` to ``maximum``."""
+
+    def check(text: str) -> int:
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return check
