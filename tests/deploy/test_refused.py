@@ -12,6 +12,8 @@ from edge_ecg.bundle.signing import sign_bundle
 from edge_ecg.cli import main
 from edge_ecg.deploy.remote.flash import Flash
 from edge_ecg.deploy.remote.flash_options import FlashOptions
+from edge_ecg.deploy.remote.probe import probe
+from edge_ecg.deploy.remote.ssh import Remote
 from edge_ecg.errors import BundleError, GateError
 
 from .attempts import attempt
@@ -154,6 +156,26 @@ def test_a_device_whose_runtime_is_broken_still_answers_and_goes_back(
     assert json.loads(capsys.readouterr().out)["version"] == "1.1.0"
     assert device.call("rollback", "--reason", "its runtime is broken") == 0
     assert device.running() == "1.0.0"
+
+
+def test_a_runtime_without_its_program_is_told_and_does_not_count_as_there(
+    make_device: MakeDevice, flashed: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = make_device(flashed)
+    (runtime,) = device.home.runtimes.iterdir()
+    whole = runtime.resolve()
+    runtime.unlink()
+    (runtime / "bin").mkdir(parents=True)  # what a dying card left
+    (runtime / ".complete").touch()
+    (runtime / "bin" / "python").symlink_to("/usr/bin/python3")
+    for verb in ("status", "rollback"):
+        assert device.call(verb) == 7
+        assert "is broken" in capsys.readouterr().err
+    with Remote(device.name, device.client.options()) as remote:
+        assert probe(remote).runtimes == ()
+    (runtime / "bin" / "edge-ecg").symlink_to(whole / "bin" / "edge-ecg")
+    with Remote(device.name, device.client.options()) as remote:
+        assert probe(remote).runtimes == (runtime.name,)
 
 
 def test_nothing_flashed_yet(make_device: MakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
