@@ -105,13 +105,14 @@ def run(args: argparse.Namespace) -> int:
     """Check, measure, print, and return the exit code."""
     saved = [read_report(path) for path in args.compare or ()]
     if args.compare is None:
-        found = _kept(args, _there(args) if args.on else _here(args, args.model))
+        found = _kept(args, _there(args) if args.on is not None else _here(args, args.model))
         _print(args, found, page(found))
         return EXIT_DONE
-    if len(saved) > 2 or (len(saved) == 2 and args.on) or not (saved or args.on):
+    far = args.on is not None
+    if len(saved) > 2 or (len(saved) == 2 and far) or not (saved or far):
         raise UsageError(
             "Two sides are compared.",
-            why=f"Given were {len(saved)} saved reports{' and a host' if args.on else ''}.",
+            why=f"Given were {len(saved)} saved reports{' and a host' if far else ''}.",
             remedy="edge-ecg bench --on HOST --compare, or edge-ecg bench --compare A.json B.json",
         )
     first, second = _both(args, saved)
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
 def _both(args: argparse.Namespace, saved: list[Report]) -> tuple[Report, Report]:
     if len(saved) == 2:
         return saved[0], saved[1]
-    if not args.on:
+    if args.on is None:
         return saved[0], _kept(args, _here(args, args.model))
     if saved:
         return saved[0], _kept(args, _there(args))

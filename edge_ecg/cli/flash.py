@@ -229,8 +229,9 @@ def _bundled() -> Traversable:
 
 
 def _sentence(done: Flashed) -> str:
-    if done.dry_run and not done.confirmed:
-        return f"would get {done.model}; nothing was changed"
+    if done.dry_run:
+        told = f"{done.release} counts already" if done.confirmed else f"would get {done.model}"
+        return f"{told}; nothing was changed"
     if not done.changed and not done.watched:
         return f"{done.release} counts, as before"
     proven = "ran it in good health" if done.watched else "its golden windows hold there"

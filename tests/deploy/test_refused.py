@@ -107,7 +107,7 @@ def test_dry_run_says_so_where_nothing_would_be_done(
     flashed: Device, old_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert flashed.call("flash", str(old_bundle), "--dry-run") == 0
-    assert "counts, as before" in capsys.readouterr().out
+    assert "counts already; nothing was changed" in capsys.readouterr().out
 
 
 def test_rollback_and_status_and_logs(
