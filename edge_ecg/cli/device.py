@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("switch", help="make a release the one that counts")
     one.add_argument("release", help="its name, number, NAME@SHA12, or the SHA-256 of its bundle")
     one.add_argument(
-        "--watch-s", type=above_zero, default=_WATCH_S, metavar="S",
+        "--watch-s", type=zero_or_above, default=_WATCH_S, metavar="S",
         help=f"how long the service must run it in good health (default: {_WATCH_S:g})",
     )  # fmt: skip
     one.add_argument("--again", action="store_true", help="even if it was taken back before")

@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 def above_zero(text: str) -> float:
     """Return a number above 0 and below 86400, as seconds and milliseconds are."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 < value < 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 86400")
     return value
 
 
 def zero_or_above(text: str) -> float:
-    """Return 0, or what :func:`above_zero` takes."""
-    return 0.0 if text == "0" else above_zero(text)
+    """Return a number from 0 to below 86400."""
+    value = _number(text)
+    if not 0 <= value < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to below 86400")
+    return value
 
 
 def whole(minimum: int, maximum: int = 1_000_000) -> Callable[[str], int]:
@@ -32,3 +32,10 @@ def whole(minimum: int, maximum: int = 1_000_000) -> Callable[[str], int]:
         return int(text)
 
     return check
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

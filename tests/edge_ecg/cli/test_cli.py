@@ -76,7 +76,7 @@ def test_wrong_usage_is_exit_code_2_without_a_traceback(
         (("flash", "pi", "--max-latency-ms", "fast"), "'fast' is not a number above 0"),
         (("flash", "pi", "--max-failures", "1.5"), "'1.5' is not a whole number from 0 to 1000000"),
         (("flash", "pi", "--jobs", "0"), "'0' is not a whole number from 1 to 256"),
-        (("device", "switch", "2", "--watch-s", "nan"), "'nan' is not a number above 0"),
+        (("device", "switch", "2", "--watch-s", "nan"), "'nan' is not a number from 0"),
         (("device", "journal", "--last", "0"), "'0' is not a whole number from 1 to 1000000"),
         (("device", "prune", "--spare", "-1"), "is not a whole number from 0"),
         (("bench", "--hops", "0"), "'0' is not a whole number from 1 to 1000000"),
