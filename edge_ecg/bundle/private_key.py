@@ -191,7 +191,8 @@ def _read(path: str | os.PathLike[str]) -> bytes:
             why=f"{error.strerror or error}.",
             remedy="edge-ecg keygen -o NAME makes one.",
         ) from error
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+    private = not data.startswith((b"ssh-", b"ecdsa-", b"sk-"))  # a public key's mode is no matter
+    if private and os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UsageError(
             f"Other users may read the private key {os.fspath(path)} (mode {stat.S_IMODE(mode):04o}).",
             remedy=f"chmod 600 {os.fspath(path)}",

@@ -156,6 +156,14 @@ def _signers(label: str, signature: bytes, encoded: bytes) -> tuple[PublicKey, .
         ) from error
 
 
+class NamedBytes(io.BytesIO):
+    """Bytes with the name of the file that they came from, for messages."""
+
+    def __init__(self, data: bytes, name: str) -> None:
+        super().__init__(data)
+        self.name = name
+
+
 def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
     """Return the name for messages and the content of a file or stream, neither of which is checked.
 
@@ -177,7 +185,7 @@ def load_bytes(source: str | os.PathLike[str] | IO[bytes]) -> tuple[str, bytes]:
         raise BundleError(
             f"The bundle {label} cannot be read.",
             why=f"{error.strerror or error}.",
-            remedy="Give the path of an .ecgb file with --model, or leave --model out for the bundled one.",
+            remedy="Give the path of an .ecgb file, or none for the model that comes with edge-ecg.",
         ) from error
 
 

@@ -148,7 +148,7 @@ def _top_parser(used: str | None = None, module: VerbModule | None = None) -> ar
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"edge-ecg {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=_VerbParser)
     for name, verb in VERBS.items():
         sub = verbs.add_parser(
             name,
@@ -163,6 +163,28 @@ def _top_parser(used: str | None = None, module: VerbModule | None = None) -> ar
             module.configure(sub)
             _add_json(sub, default=False)
     return parser
+
+
+class _VerbParser(argparse.ArgumentParser):
+    """A parser that takes options between two words: ``flash HOST --batch BUNDLE``.
+
+    argparse gives a word that may be left out up at the first option after the one before. Where ``--`` says
+    what is a word, it is left to that.
+    """
+
+    _between = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """As the base class, which is what :meth:`parse_known_intermixed_args` calls in its turn."""
+        words = [action for action in self._actions if not action.option_strings]
+        plain = len(words) < 2 or any(action.nargs == argparse.PARSER for action in words)
+        if self._between or plain or "--" in (args or ()):
+            return super().parse_known_args(args, namespace)
+        self._between = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._between = False
 
 
 def _add_json(parser: argparse.ArgumentParser, *, default: bool | str) -> None:

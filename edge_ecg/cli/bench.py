@@ -18,6 +18,7 @@ from ..bench.table import page
 from ..deploy.layout import BUNDLE_NAME, Home
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE, UsageError
+from .numbers import whole
 from .progress import Progress
 from .remote_args import add_ssh, ssh_options
 from .streaming import add_engine, seconds, seconds_or_none
@@ -54,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--windows",
-        type=_count,
+        type=whole(1),
         metavar="N",
         help=f"timed windows (default: {_PLAN.windows}, or what --seconds gives)",
     )
@@ -67,13 +68,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--warm-up",
-        type=_count,
+        type=whole(1),
         default=_PLAN.warm_up,
         metavar="N",
         help="untimed windows before (%(default)s)",
     )
     parser.add_argument(
-        "--hops", type=_count, default=_PLAN.hops, metavar="N", help="decisions measured all in (%(default)s)"
+        "--hops",
+        type=whole(1),
+        default=_PLAN.hops,
+        metavar="N",
+        help="decisions measured all in (%(default)s)",
     )
     parser.add_argument(
         "--duty",
@@ -86,7 +91,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--starts",
-        type=_count,
+        type=whole(1),
         default=_PLAN.starts,
         metavar="N",
         help="fresh processes an engine (%(default)s)",
@@ -100,13 +105,14 @@ def run(args: argparse.Namespace) -> int:
     """Check, measure, print, and return the exit code."""
     saved = [read_report(path) for path in args.compare or ()]
     if args.compare is None:
-        found = _kept(args, _there(args) if args.on else _here(args, args.model))
+        found = _kept(args, _there(args) if args.on is not None else _here(args, args.model))
         _print(args, found, page(found))
         return EXIT_DONE
-    if len(saved) > 2 or (len(saved) == 2 and args.on) or not (saved or args.on):
+    far = args.on is not None
+    if len(saved) > 2 or (len(saved) == 2 and far) or not (saved or far):
         raise UsageError(
             "Two sides are compared.",
-            why=f"Given were {len(saved)} saved reports{' and a host' if args.on else ''}.",
+            why=f"Given were {len(saved)} saved reports{' and a host' if far else ''}.",
             remedy="edge-ecg bench --on HOST --compare, or edge-ecg bench --compare A.json B.json",
         )
     first, second = _both(args, saved)
@@ -118,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
 def _both(args: argparse.Namespace, saved: list[Report]) -> tuple[Report, Report]:
     if len(saved) == 2:
         return saved[0], saved[1]
-    if not args.on:
+    if args.on is None:
         return saved[0], _kept(args, _here(args, args.model))
     if saved:
         return saved[0], _kept(args, _there(args))
@@ -196,10 +202,3 @@ def _step(unit: str, count: int) -> AbstractContextManager[Progress]:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value

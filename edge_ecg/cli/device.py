@@ -18,6 +18,7 @@ from ..deploy.watching import watch
 from ..engines import engine_names
 from ..errors import EXIT_DONE
 from .device_text import TEXTS
+from .numbers import above_zero, whole, zero_or_above
 
 _WATCH_S = 60.0
 _PATIENCE_S = 180.0
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the engine that must pass (default: the one in config.toml, else auto)",
     )  # fmt: skip
     one.add_argument(
-        "--max-latency-ms", type=float, default=MAX_LATENCY_MS, metavar="MS",
+        "--max-latency-ms", type=above_zero, default=MAX_LATENCY_MS, metavar="MS",
         help=f"what 9 of 10 windows must stay below (default: {MAX_LATENCY_MS:g})",
     )  # fmt: skip
     one.add_argument("--allow-downgrade", action="store_true", help="take an older version, too")
@@ -45,14 +46,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("switch", help="make a release the one that counts")
     one.add_argument("release", help="its name, number, NAME@SHA12, or the SHA-256 of its bundle")
     one.add_argument(
-        "--watch-s", type=_seconds, default=_WATCH_S, metavar="S",
+        "--watch-s", type=zero_or_above, default=_WATCH_S, metavar="S",
         help=f"how long the service must run it in good health (default: {_WATCH_S:g})",
     )  # fmt: skip
     one.add_argument("--again", action="store_true", help="even if it was taken back before")
 
     one = verbs.add_parser("watch", help="look on until the trial of a release ends")
     one.add_argument("release", nargs="?", help="its name (default: the current one)")
-    one.add_argument("--timeout", type=float, default=_PATIENCE_S, metavar="S", help="for how long (180)")
+    one.add_argument(
+        "--timeout", type=zero_or_above, default=_PATIENCE_S, metavar="S", help="for how long (180)"
+    )
 
     one = verbs.add_parser("confirm", help="end the trial of the current release well")
     one.add_argument("release", nargs="?", help="only if this one is the current one")
@@ -64,21 +67,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs.add_parser("status", help="what runs here, how well, and what this device is")
 
     one = verbs.add_parser("prune", help="remove releases and runtimes that nothing needs any more")
-    one.add_argument("--spare", type=int, default=1, metavar="N", help="how many more to keep (1)")
+    one.add_argument("--spare", type=whole(0), default=1, metavar="N", help="how many more to keep (1)")
     one.add_argument("--keep", action="append", default=[], metavar="NAME", help="keep this one, too")
 
     one = verbs.add_parser("journal", help="what was done to this device")
-    one.add_argument("--last", type=int, metavar="N", help="only the last so many lines")
+    one.add_argument("--last", type=whole(1), metavar="N", help="only the last so many lines")
 
     verbs.add_parser("init", help="make the folder and the start script")
-
-
-def _seconds(text: str) -> float:
-    """Parse what a trial can hold: with no end it would never be confirmed, and be taken back some day."""
-    value = float(text)
-    if not 0 <= value < 86400:
-        raise ValueError
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

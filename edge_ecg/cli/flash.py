@@ -19,9 +19,11 @@ from ..deploy.remote.rollout import Row, State
 from ..deploy.remote.ssh import Remote
 from ..deploy.remote.stages import DEFAULT, stage_ends
 from ..deploy.remote.wheelhouse import SYSTEMS, fill
+from ..deploy.trial import ROLLOUT_HALTED
 from ..errors import EXIT_DONE, EdgeEcgError, UsageError
 from . import DISCLAIMER, printable
 from .fleet_run import FleetRun
+from .numbers import above_zero, whole
 from .remote_args import add_fleet, add_ssh, fleet_of, refuse_both, require_host, ssh_options
 from .remote_talk import RowTalk, Talk, print_record
 
@@ -38,14 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "bundle", nargs="?", metavar="BUNDLE", help="an .ecgb file; left out: the one that comes along"
     )
     parser.add_argument(
-        "--watch", type=_seconds, default=_WATCH_S, metavar="SECONDS",
+        "--watch", type=above_zero, default=_WATCH_S, metavar="SECONDS",
         help=f"how long the service must run it in good health (default: {_WATCH_S:g})",
     )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="look and say what would be done")
     parser.add_argument("--allow-downgrade", action="store_true", help="take an older version, too")
     parser.add_argument("--again", action="store_true", help="even if the device took it back before")
     parser.add_argument(
-        "--max-latency-ms", type=_seconds, metavar="MS", help="the latency gate (default: the device's)"
+        "--max-latency-ms", type=above_zero, metavar="MS", help="the latency gate (default: the device's)"
     )
     parser.add_argument(
         "--trust", type=Path, metavar="KEY.pub", help="put this key among the device's trusted ones"
@@ -73,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"hosts done after each stage (default: {DEFAULT})".replace("%", "%%"),
     )
     parser.add_argument(
-        "--max-failures", type=_count, default=0, metavar="N", help="so many may fail before it halts (0)"
+        "--max-failures", type=whole(0), default=0, metavar="N", help="so many may fail before it halts (0)"
     )
     parser.add_argument(
         "--revert-on-halt", action="store_true", help="take it back where it was put, when it halts"
@@ -128,7 +130,7 @@ def _flash_fleet(args: argparse.Namespace, flash: Flash, fleet: list[FleetHost])
         talk.connected(remote)
         done = flash.run(remote, talk)
         row.text, row.result = printable(_sentence(done)), done.to_json()
-        return done.changed
+        return done.changed or (done.dry_run and not done.confirmed)
 
     run = FleetRun(
         fleet, ssh_options(args), ends, on_host,
@@ -144,7 +146,7 @@ def _flash_fleet(args: argparse.Namespace, flash: Flash, fleet: list[FleetHost])
     except KeyboardInterrupt:
         run.report()
         raise
-    if run.rollout.halted and args.revert_on_halt:
+    if run.rollout.halted and args.revert_on_halt and not args.dry_run:
         _revert(run, flash)
     run.report()
     if run.rollout.halted and not args.json:
@@ -169,7 +171,7 @@ def _revert(run: FleetRun, flash: Flash) -> None:
 
 
 def _take_back(release: str, remote: Remote) -> None:
-    call_current(remote, "device", "rollback", "--from", release, "--reason", "the rollout was halted")
+    call_current(remote, "device", "rollback", "--from", release, "--reason", ROLLOUT_HALTED)
 
 
 def _fill_wheelhouse(args: argparse.Namespace) -> int:
@@ -191,6 +193,8 @@ def _fill_wheelhouse(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, bundled: Path) -> FlashOptions:
+    if args.service:
+        _require_address(args.service)
     return FlashOptions(
         bundle=bundled if args.bundle is None else Path(args.bundle),
         watch_s=args.watch,
@@ -206,6 +210,19 @@ def _options(args: argparse.Namespace, bundled: Path) -> FlashOptions:
     )
 
 
+def _require_address(text: str) -> None:
+    """Refuse here what the device would refuse last of all, with the model switched."""
+    from ..service.values import ADDRESS
+
+    try:
+        ADDRESS.check(text)
+    except ValueError as error:
+        raise UsageError(
+            f"The service cannot read from this address: {error}",
+            remedy="Give what `port` in its configuration takes: --service /dev/ttyUSB0",
+        ) from None
+
+
 def _bundled() -> Traversable:
     folder = files("edge_ecg") / "models"
     return min((one for one in folder.iterdir() if one.name.endswith(".ecgb")), key=lambda one: one.name)
@@ -213,22 +230,9 @@ def _bundled() -> Traversable:
 
 def _sentence(done: Flashed) -> str:
     if done.dry_run:
-        return f"would get {done.model}; nothing was changed"
+        told = f"{done.release} counts already" if done.confirmed else f"would get {done.model}"
+        return f"{told}; nothing was changed"
     if not done.changed and not done.watched:
         return f"{done.release} counts, as before"
     proven = "ran it in good health" if done.watched else "its golden windows hold there"
     return f"{done.release} counts: {proven}; before: {done.previous or 'none'}"
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 86400:
-        raise ValueError
-    return value

@@ -167,7 +167,9 @@ def _record(row: Row, host: FleetHost) -> dict[str, Any]:
 
 
 def _print_failure(name: str, error: EdgeEcgError) -> None:
-    print(f"{name}: {printable(error.what)}", file=sys.stderr)
+    # What a device said bears its address already.
+    what = error.what.removeprefix(f"{name}: ")
+    print(f"{name}: {printable(what)}", file=sys.stderr)
     if error.why:
         print(f"  why: {printable(error.why)}", file=sys.stderr)
     if error.remedy:

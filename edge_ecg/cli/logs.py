@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from ..deploy.remote.logs import check_since, read_log
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE
 from . import printable
+from .numbers import whole
 from .remote_args import add_ssh, ssh_options
 from .remote_talk import print_record
 
@@ -19,11 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="as ssh takes it")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until Ctrl-C")
     parser.add_argument(
-        "-n", "--lines", type=_lines, default=_LINES, metavar="N", help=f"the last so many ({_LINES})"
+        "-n", "--lines", type=whole(1), default=_LINES, metavar="N", help=f"the last so many ({_LINES})"
     )
     parser.add_argument(
         "--since", default="", metavar="WHEN", help="not before: -1h, yesterday, 2026-11-21 09:00"
     )
+    # What argparse takes for a negative number, and so for a value and no option: -1h, too.
+    parser._negative_number_matcher = re.compile(r"-\d")
     add_ssh(parser)
     parser.epilog = (
         "It is journald's log of the unit edge-ecg; without systemd, service.log in edge-ecg's folder."
@@ -40,10 +44,3 @@ def run(args: argparse.Namespace) -> int:
             else:
                 print(printable(line), flush=True)
     return EXIT_DONE
-
-
-def _lines(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise ValueError
-    return value

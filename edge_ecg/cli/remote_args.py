@@ -10,6 +10,7 @@ from ..deploy.remote.fleet import FleetHost, read_fleet
 from ..deploy.remote.options import SshOptions
 from ..deploy.remote.ssh import batch_is_right
 from ..errors import UsageError
+from .numbers import whole
 
 JOBS = 8
 
@@ -40,7 +41,9 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--group", action="append", default=[], metavar="NAME", help="only hosts of this group"
     )
-    group.add_argument("--jobs", type=_jobs, default=JOBS, metavar="N", help=f"so many at once ({JOBS})")
+    group.add_argument(
+        "--jobs", type=whole(1, 256), default=JOBS, metavar="N", help=f"so many at once ({JOBS})"
+    )
 
 
 def ssh_options(args: argparse.Namespace) -> SshOptions:
@@ -81,10 +84,3 @@ def refuse_both(host: str | None, hosts: Sequence[FleetHost] | None) -> None:
     """Refuse a host beside a fleet; raises UsageError."""
     if host is not None and hosts is not None:
         raise UsageError(f"Both a host ({host}) and a fleet are named.", remedy="Leave one of them out.")
-
-
-def _jobs(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 256:
-        raise ValueError
-    return value

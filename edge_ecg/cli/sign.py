@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..bundle import PublicKey, TrustedKeys, read_bundle, save_bundle, sign_bundle
 from ..bundle.private_key import comment_beside, load_private_key, public_of
-from ..bundle.reader import load_bytes
+from ..bundle.reader import NamedBytes, load_bytes
 from ..errors import EXIT_DONE
 from .passphrase import add_passphrase, ask_passphrase, given_passphrase
 
@@ -38,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Sign, write in one step, say who has signed, and return the exit code."""
-    _, data = load_bytes(args.bundle)
+    label, data = load_bytes(args.bundle)
     # What cannot be signed is refused before anybody is asked for a passphrase.
     if not args.replace:
-        read_bundle(io.BytesIO(data), trust=TrustedKeys())
+        read_bundle(NamedBytes(data, label), trust=TrustedKeys())
 
     def ask(key: PublicKey) -> bytes | None:
         return given_passphrase(args) or ask_passphrase(f"Passphrase of {args.key} ({key.fingerprint}): ")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
 from ..bundle import Bundle, read_bundle
-from ..bundle.reader import MAX_BYTES
+from ..bundle.reader import MAX_BYTES, NamedBytes
 from ..errors import BundleError, DataError, UsageError
 from .disk import Disk, json_bytes
 from .layout import BUNDLE_NAME, COMPLETE_NAME, RELEASE_NAME, RUNTIME_NAME, Home
@@ -17,14 +16,6 @@ from .pruning import NEW
 from .release import Release
 
 _RUNTIME_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-
-
-class _Named(io.BytesIO):
-    """Bytes with the name of the file that they came from, for messages."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        super().__init__(data)
-        self.name = name
 
 
 def bundle_file(path: Path) -> tuple[bytes, Bundle]:
@@ -43,7 +34,7 @@ def bundle_file(path: Path) -> tuple[bytes, Bundle]:
         raise BundleError(f"The bundle {path} cannot be read.", why=f"{error.strerror or error}.") from error
     if len(data) > MAX_BYTES:
         raise BundleError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: it is no model bundle.")
-    return data, read_bundle(_Named(data, str(path)))
+    return data, read_bundle(NamedBytes(data, str(path)))
 
 
 def runtime_target(home: Home, runtime_id: str) -> str:

@@ -27,7 +27,7 @@ from .recovery import Recovery, target
 from .release import CONFIRMED_NAME, Release, release_name
 from .remembered import remember
 from .shelf import is_whole
-from .trial import Trial, write_bad, write_trial
+from .trial import ROLLOUT_HALTED, Trial, write_bad, write_trial
 
 
 class Releases(Recovery):
@@ -271,7 +271,7 @@ class Releases(Recovery):
         bad = marked.pop(release.name, None)
         if bad is None:
             return
-        if not again:
+        if not again and bad.reason != ROLLOUT_HALTED:
             raise GateError(
                 f"{release.name} was taken back on {bad.at}; nothing was switched.",
                 why=bad.reason,

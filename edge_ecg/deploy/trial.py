@@ -14,6 +14,9 @@ from .release import is_release_name
 # So many lines say enough; the file is read by a shell, too.
 _MAX_BAD = 50
 
+#: Why a release went back though nothing speaks against it: another device failed. It may be tried again.
+ROLLOUT_HALTED = "the rollout was halted"
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import EdgeEcgError
+from ..errors import EdgeEcgError, UsageError
 
 Value = str | int | float
 Check = Callable[[object], Value]
@@ -82,6 +82,7 @@ def _absolute_path(value: object) -> str:
 def _address(value: object) -> str:
     from ..sources.address import SERIAL, parse_address
     from ..sources.registry import OPENERS
+    from ..sources.spelling import require_openable
 
     text = _text(value, "an address")
     try:
@@ -95,6 +96,10 @@ def _address(value: object) -> str:
         )
     if address.scheme in (SERIAL, "file") and not Path(address.target).is_absolute():
         raise ValueError(f"{text!r} names no whole path: a service has no folder of its own to start from.")
+    try:
+        require_openable(address)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
     return text
 
 

@@ -107,7 +107,7 @@ def connect_tcp(address: Address, clock: Clock = time.monotonic) -> SocketTransp
         When nobody can be reached there within 5 s.
 
     """
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     try:
         connection = socket.create_connection((host, port), timeout=_CONNECT_S)
     except (OSError, UnicodeError) as error:  # UnicodeError: no name at all, such as a..b
@@ -121,7 +121,8 @@ def connect_tcp(address: Address, clock: Clock = time.monotonic) -> SocketTransp
     return SocketTransport(connection, f"socket://{address.target}", clock)
 
 
-def _host_and_port(address: Address) -> tuple[str, int]:
+def host_and_port(address: Address) -> tuple[str, int]:
+    """Return what stands in ``HOST:PORT``; UsageError when that is something else."""
     host, colon, port = address.target.rstrip("/").rpartition(":")
     if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(

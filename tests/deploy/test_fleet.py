@@ -108,6 +108,7 @@ def test_what_a_halted_rollout_did_is_taken_back_when_asked(
     flashed: Device,
     new_bundle: Path,
     tmp_path: Path,
+    user: User,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     devices = [make_device(flashed) for _ in range(3)]
@@ -119,6 +120,10 @@ def test_what_a_halted_rollout_did_is_taken_back_when_asked(
     assert "1 failed, 1 untouched, 1 reverted" in told.out
     assert "Halted." in told.err
     assert [one.running() for one in devices] == ["1.0.0"] * 3
+    # The same command again goes on: nothing speaks against the model on the devices that went back.
+    mend_home(devices[1], user)
+    assert call("flash", str(new_bundle), *words, client_config=devices[0].client.config) == 0
+    assert [one.running() for one in devices] == ["1.1.0"] * 3
 
 
 @pytest.mark.slow

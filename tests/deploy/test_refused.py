@@ -12,6 +12,8 @@ from edge_ecg.bundle.signing import sign_bundle
 from edge_ecg.cli import main
 from edge_ecg.deploy.remote.flash import Flash
 from edge_ecg.deploy.remote.flash_options import FlashOptions
+from edge_ecg.deploy.remote.probe import probe
+from edge_ecg.deploy.remote.ssh import Remote
 from edge_ecg.errors import BundleError, GateError
 
 from .attempts import attempt
@@ -42,6 +44,7 @@ def test_signatures_are_checked_on_the_device(
     unsigned = variant(new_bundle, tmp_path / "unsigned.ecgb", "1.2.0")
     refused = attempt(device, unsigned)
     assert isinstance(refused.error, BundleError)
+    assert f"{unsigned} is not signed" in refused.error.what
     assert device.running() == "1.1.0"
 
 
@@ -82,8 +85,29 @@ def test_dry_run_changes_nothing(
     before = sorted((path, path.lstat().st_mtime_ns) for path in device.home.root.rglob("*"))
     assert device.call("flash", str(new_bundle), "--dry-run", "--json") == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert (last["dry_run"], last["changed"]) == (True, False)
+    assert (last["dry_run"], last["changed"], last["confirmed"]) == (True, False, False)
     assert sorted((path, path.lstat().st_mtime_ns) for path in device.home.root.rglob("*")) == before
+    # Options may stand between the host and the bundle.
+    words = ["--batch", "--ssh-config", str(device.client.config), "--dry-run"]
+    assert main(["flash", device.name, *words, str(new_bundle)]) == 0
+    assert "would get stress@" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("address", ["foo:bar", "bt:Shimmer3", "ttyUSB0", "file:ecg.csv"])
+def test_an_address_that_the_service_cannot_read_from_is_refused_first(
+    flashed: Device, new_bundle: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flashed.call("flash", str(new_bundle), "--service", address) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("edge-ecg: The service cannot read from this address: ")  # nobody connected
+    assert flashed.running() == "1.0.0"
+
+
+def test_dry_run_says_so_where_nothing_would_be_done(
+    flashed: Device, old_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flashed.call("flash", str(old_bundle), "--dry-run") == 0
+    assert "counts already; nothing was changed" in capsys.readouterr().out
 
 
 def test_rollback_and_status_and_logs(
@@ -134,6 +158,26 @@ def test_a_device_whose_runtime_is_broken_still_answers_and_goes_back(
     assert device.running() == "1.0.0"
 
 
+def test_a_runtime_without_its_program_is_told_and_does_not_count_as_there(
+    make_device: MakeDevice, flashed: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = make_device(flashed)
+    (runtime,) = device.home.runtimes.iterdir()
+    whole = runtime.resolve()
+    runtime.unlink()
+    (runtime / "bin").mkdir(parents=True)  # what a dying card left
+    (runtime / ".complete").touch()
+    (runtime / "bin" / "python").symlink_to("/usr/bin/python3")
+    for verb in ("status", "rollback"):
+        assert device.call(verb) == 7
+        assert "is broken" in capsys.readouterr().err
+    with Remote(device.name, device.client.options()) as remote:
+        assert probe(remote).runtimes == ()
+    (runtime / "bin" / "edge-ecg").symlink_to(whole / "bin" / "edge-ecg")
+    with Remote(device.name, device.client.options()) as remote:
+        assert probe(remote).runtimes == (runtime.name,)
+
+
 def test_nothing_flashed_yet(make_device: MakeDevice, capsys: pytest.CaptureFixture[str]) -> None:
     device = make_device(seeded=False)
     for verb in ("status", "rollback"):
@@ -164,6 +208,13 @@ def test_wrong_usage_is_2(words: list[str], capsys: pytest.CaptureFixture[str]) 
         code = int(ended.code or 0)
     assert code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_span_begins_with_a_minus_and_is_no_option(
+    flashed: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert flashed.call("logs", "--since", "-1h") == 7
+    assert "keeps no log" in capsys.readouterr().err
 
 
 def test_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:

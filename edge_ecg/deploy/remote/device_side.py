@@ -13,7 +13,7 @@ from .ssh import Completed, Remote
 Record = dict[str, Any]
 # What is wrong with the bundle or the model is so on any machine; all else is the device's own trouble.
 _ERRORS: dict[int, type[EdgeEcgError]] = {4: BundleError, 6: GateError}
-_NOTHING = 78
+_NOTHING, _BROKEN = 78, 79
 
 
 class DeviceSide:
@@ -80,7 +80,7 @@ def call_current(remote: Remote, *words: str, timeout_s: float | None = None) ->
     BundleError, GateError
         When the verb refused a bundle or a model.
     RemoteError
-        When nothing has been flashed there, or anything else went wrong.
+        When nothing has been flashed there, no runtime there can answer, or anything else went wrong.
 
     """
     script = f"""
@@ -92,9 +92,16 @@ for release in current previous; do
     "$program" {shlex.join(words)} --json; code=$?
     case $code in 0|[2-7]|130) break ;; esac
 done
+[ $code = {_NOTHING} ] && [ -L "$EDGE_ECG_HOME/current" ] && exit {_BROKEN}
 exit $code
 """
     done = remote.run(script, timeout_s=timeout_s)
+    if done.returncode == _BROKEN:
+        raise RemoteError(
+            f"The runtime on {remote.host} is broken: nobody there can answer.",
+            why="Neither the current release nor the one before finds its program any more.",
+            remedy=f"Flash it again, which makes a runtime anew: edge-ecg flash {remote.host} BUNDLE",
+        )
     if done.returncode == _NOTHING:
         raise RemoteError(
             f"Nothing has been flashed to {remote.host} yet.",

@@ -104,13 +104,14 @@ class Flash:
             listener.warn(warning)
 
     def _dry(self, found: Probe, runtime: Runtime, listener: Listener) -> Flashed:
-        if found.runs(self.sha256, runtime.id):
+        same = found.runs(self.sha256, runtime.id)
+        if same:
             listener.step("same", f"{found.current} is what runs there; nothing would be done")
         else:
             has = runtime.id in found.runtimes
             listener.step("runtime", f"{runtime.id} {'is there' if has else 'would be installed'}")
             listener.step("upload", f"{self._size / 1e6:.1f} MB would be sent, checked and switched to")
-        return self._result(found.current, None, runtime, changed=False, watched=False, dry_run=True)
+        return Flashed(found.current, None, self.model, False, same, False, runtime.id, dry_run=True)
 
     def _runtime(self, remote: Remote, found: Probe, runtime: Runtime, listener: Listener) -> None:
         new = install_runtime(
@@ -134,11 +135,16 @@ class Flash:
             try:
                 listener.step("admit", "admitted before; checked again")
                 return device.call(*words, timeout_s=_ADMIT_LIMIT_S)
-            except BundleError:
-                listener.warn("what lies there is damaged; sent again")
+            except BundleError as error:
+                listener.warn(f"what lies there was refused, it is sent again: {error.what}")
         self._upload(remote, path, listener)
         listener.step("admit", "signature, hashes, golden windows and latency are checked on the device")
-        release = device.call(*words, timeout_s=_ADMIT_LIMIT_S)
+        try:
+            release = device.call(*words, timeout_s=_ADMIT_LIMIT_S)
+        except BundleError as error:
+            # Nobody knows the upload by its name there.
+            what = error.what.replace(path, str(self.options.bundle))
+            raise BundleError(what, why=error.why, remedy=error.remedy) from None
         listener.step("admit", admitted(release))
         return release
 
@@ -249,6 +255,5 @@ class Flash:
         *,
         changed: bool,
         watched: bool,
-        dry_run: bool = False,
     ) -> Flashed:
-        return Flashed(release, previous, self.model, changed, not dry_run, watched, runtime.id, dry_run)
+        return Flashed(release, previous, self.model, changed, True, watched, runtime.id)

@@ -67,7 +67,7 @@ class Flashed:
     """What came of it: the release that counts now, the one before, and whether anything was changed.
 
     ``confirmed`` is True when the release has proven itself: by its golden windows alone where there is no
-    service (``watched`` False), else by running in good health.
+    service (``watched`` False), else by running in good health; after a dry run, when it is there already.
     """
 
     release: str

@@ -10,7 +10,7 @@ mkdir -p "$root/runtimes" || exit 1
 exec 9>"$root/runtimes/.$rid.lock" || exit 1
 # An earlier attempt whose link was cut may still be at work: what it does is not done twice.
 flock -w 900 9 || exit 75
-[ -e "$folder/.complete" ] && exit 0
+[ -e "$folder/.complete" ] && [ -x "$folder/bin/python" ] && [ -x "$folder/bin/edge-ecg" ] && exit 0
 rm -rf "$folder" || exit 1
 echo "step venv"
 "$python" -m venv "$folder" || exit 1

@@ -49,7 +49,9 @@ current=$(readlink "$root/current" 2>/dev/null)
 say current "${current##*/}"
 say start_script "$([ -e "$root/bin/edge-ecg-start" ] && sha256sum <"$root/bin/edge-ecg-start" | cut -d ' ' -f 1)"
 for folder in "$root"/runtimes/*/; do
-    [ -e "$folder.complete" ] && say runtime "$(basename "$folder")"
+    # One whose Python went with an upgrade of the system, or with a dying card, is made anew.
+    [ -e "$folder.complete" ] && [ -x "$folder/bin/python" ] && [ -x "$folder/bin/edge-ecg" ] &&
+        say runtime "$(basename "$folder")"
 done
 for folder in "$root"/releases/[0-9]*/; do
     [ -e "$folder/model.ecgb" ] || continue

@@ -44,8 +44,10 @@ def read_public_key(path: Path) -> PublicKey:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"The key {path} cannot be read.", why=f"{error}.") from error
+    except OSError as error:
+        raise UsageError(f"The key {path} cannot be read.", why=f"{error.strerror or error}.") from error
+    except UnicodeError as error:
+        raise UsageError(f"{path} is no public key.", why="It is no text.") from error
     if "PRIVATE KEY" in text:
         raise UsageError(f"{path} is a private key: it stays here.", remedy=f"--trust {path}.pub")
     try:

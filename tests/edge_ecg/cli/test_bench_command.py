@@ -81,3 +81,9 @@ def test_bench_refuses_a_model_that_computes_something_else(bundle_path: Path, t
     done = call("bench", "--model", other, "--json")
     assert (done.returncode, done.stdout) == (6, "")
     assert "does not compute the right thing" in done.stderr
+
+
+def test_an_empty_host_is_not_this_machine() -> None:
+    done = call("bench", "--on", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'' is no host" in done.stderr

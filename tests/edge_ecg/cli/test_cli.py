@@ -69,6 +69,25 @@ def test_wrong_usage_is_exit_code_2_without_a_traceback(
     assert done.stderr.strip()
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("flash", "pi", "--watch", "nan"), "'nan' is not a number above 0"),
+        (("flash", "pi", "--max-latency-ms", "fast"), "'fast' is not a number above 0"),
+        (("flash", "pi", "--max-failures", "1.5"), "'1.5' is not a whole number from 0 to 1000000"),
+        (("flash", "pi", "--jobs", "0"), "'0' is not a whole number from 1 to 256"),
+        (("device", "switch", "2", "--watch-s", "nan"), "'nan' is not a number from 0"),
+        (("device", "journal", "--last", "0"), "'0' is not a whole number from 1 to 1000000"),
+        (("device", "prune", "--spare", "-1"), "is not a whole number from 0"),
+        (("bench", "--hops", "0"), "'0' is not a whole number from 1 to 1000000"),
+    ],
+)
+def test_numbers_are_asked_for_in_words(words: tuple[str, ...], sentence: str) -> None:
+    done = call(*words)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
 def test_run_prints_the_records_of_the_interface(bundle_path: Path) -> None:
     done = call("run", "--port", FAST, "--duration", 14, "--json", "--model", bundle_path)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from edge_ecg import cli, errors
-from edge_ecg.cli import Verb, main
+from edge_ecg.cli import Verb, _VerbParser, main
 from edge_ecg.sources import lsl_link
 
 
@@ -63,6 +63,25 @@ def test_what_is_not_known_is_not_printed(
     install(monkeypatch, run)
     main(["probe"])
     assert capsys.readouterr().err == "edge-ecg: It broke.\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("HOST", "BUNDLE", "--option", "x"),
+        ("HOST", "--option", "x", "BUNDLE"),
+        ("--option", "x", "HOST", "BUNDLE"),
+        ("--option", "x", "--", "HOST", "BUNDLE"),
+    ],
+    ids=" ".join,
+)
+def test_options_may_stand_between_words_that_may_be_left_out(words: tuple[str, ...]) -> None:
+    parser = _VerbParser()
+    parser.add_argument("host", nargs="?")
+    parser.add_argument("bundle", nargs="?")
+    parser.add_argument("--option")
+    found = parser.parse_args(words)
+    assert (found.host, found.bundle, found.option) == ("HOST", "BUNDLE", "x")
 
 
 def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_ecg.bundle import PublicKey, read_bundle, read_highest, sign_bundle
 from edge_ecg.deploy import Health, Home, Release, Releases, write_health
 from edge_ecg.deploy.release import is_release_name, release_name
+from edge_ecg.deploy.trial import ROLLOUT_HALTED
 from edge_ecg.errors import BundleError, DataError, GateError, UsageError
 
 from .tiny import NOW, Put, at, make_runtime, name, tiny_bundle
@@ -124,6 +125,18 @@ def test_one_that_was_taken_back_is_tried_again_only_on_demand(put: Put, release
     assert releases.switch(second, 45.0, again=True) is not None
     assert releases.bad() == {}
     assert name(releases.confirm()) == second.name
+
+
+def test_one_that_went_back_because_another_device_failed_needs_no_demand(
+    put: Put, releases: Releases
+) -> None:
+    first, second = put(1), put(2)
+    releases.switch(first)
+    releases.switch(second)
+    assert name(releases.revert(ROLLOUT_HALTED, second.name)) == first.name
+    assert releases.switch(second) is None
+    assert name(releases.current()) == second.name
+    assert releases.bad() == {}
 
 
 def test_only_the_release_that_is_meant_is_confirmed_or_taken_back(put: Put, releases: Releases) -> None:

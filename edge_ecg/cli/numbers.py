@@ -1,0 +1,41 @@
+"""Numbers on a command line; what does not fit is told in words, where argparse would name a function."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+
+
+def above_zero(text: str) -> float:
+    """Return a number above 0 and below 86400, as seconds and milliseconds are."""
+    value = _number(text)
+    if not 0 < value < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and below 86400")
+    return value
+
+
+def zero_or_above(text: str) -> float:
+    """Return a number from 0 to below 86400."""
+    value = _number(text)
+    if not 0 <= value < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to below 86400")
+    return value
+
+
+def whole(minimum: int, maximum: int = 1_000_000) -> Callable[[str], int]:
+    """Return what takes whole numbers from ``minimum`` to ``maximum``."""
+
+    def check(text: str) -> int:
+        if not text.isdecimal() or not minimum <= int(text) <= maximum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {minimum} to {maximum}")
+        return int(text)
+
+    return check
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
