@@ -14,6 +14,7 @@ from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, DataError, UsageErro
 from .sweep import (
     WRITTEN,
     add_sweep_options,
+    again,
     compute_card,
     make_folder,
     run_sweep,
@@ -94,7 +95,7 @@ def _run_on_store(args: argparse.Namespace) -> int:
                 sweep, serial, talk, command=command, draws=draws, seed=args.seed, facts=told
             )
     except KeyboardInterrupt:
-        print(f"stopped; what is computed is kept. Go on with: {command}", file=sys.stderr)
+        print(f"stopped; what is computed is kept. Go on with: {again(args)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if args.output is not None:
         write_card(found, args.output)

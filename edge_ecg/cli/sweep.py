@@ -94,7 +94,7 @@ def run_sweep(args: argparse.Namespace) -> int:
                 facts=facts,
             )
     except KeyboardInterrupt:
-        print(f"stopped; what is computed is kept. Go on with: {_command(args)}", file=sys.stderr)
+        print(f"stopped; what is computed is kept. Go on with: {again(args)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     write_card(found, output)
     if args.json:
@@ -259,8 +259,32 @@ def write_card(found: Found, output: Path) -> None:
     print(f"wrote {WRITTEN} in {output}", file=sys.stderr)
 
 
+def again(args: argparse.Namespace) -> str:
+    """Return the whole command once more: with other places it would not find what is computed."""
+    what = [args.recipe] if args.recipe is not None else [args.run, args.store]
+    words = ["edge-ecg", "evaluate", *(["--recipe"] if args.recipe is not None else []), *map(str, what)]
+    for name, value in (
+        ("--task", args.task), ("--draws", args.draws), ("--seed", args.seed or None), ("--root", args.root),
+        ("-o", args.output), ("--cache", args.cache),
+        ("--executor", args.executor if args.executor != "joblib" else None), ("--jobs", args.jobs or None),
+        ("--devices", args.devices or None), ("--ray-address", args.ray_address),
+        *(("--slurm", text) for text in args.slurm),
+    ):  # fmt: skip
+        if value is not None:
+            words += [name, str(value)]
+    words += [
+        f"--{name}" for name in ("full", "write-card", "json") if getattr(args, name.replace("-", "_"))
+    ]
+    return shlex.join(words)
+
+
 def _command(args: argparse.Namespace) -> str:
+    """What stands on the card: what decides its numbers, and nothing of this machine's folders."""
     words = ["edge-ecg", "evaluate", "--recipe", args.recipe]
     if args.output is not None:
         words += ["-o", str(args.output)]
+    if args.draws is not None:
+        words += ["--draws", str(args.draws)]
+    if args.seed:
+        words += ["--seed", str(args.seed)]
     return shlex.join(words)
