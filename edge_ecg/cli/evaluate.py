@@ -136,7 +136,8 @@ def _keep(place: RunDir, card: Mapping[str, Any], system: str, notes: list[str])
 
     facts = place.read_json()
     tasks = {**kept_tasks(facts), card["task"]: compact(card, system, notes)}
-    place.update_json(card={"schema": SCHEMA, "tasks": tasks})
+    encoders = {**facts.get("card_encoders", {}), card["task"]: place.encoder_sha256()}
+    place.update_json(card={"schema": SCHEMA, "tasks": tasks}, card_encoders=encoders)
     pretrained_on = facts.get("pretext", {}).get("datasets")
     text = markdown(str(facts.get("name", place.path.name)), list(tasks.values()), pretrained_on)
     (place.path / "CARD.md").write_text(text, encoding="utf-8")

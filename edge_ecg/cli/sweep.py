@@ -272,9 +272,7 @@ def again(args: argparse.Namespace) -> str:
     ):  # fmt: skip
         if value is not None:
             words += [name, str(value)]
-    words += [
-        f"--{name}" for name in ("full", "write-card", "json") if getattr(args, name.replace("-", "_"))
-    ]
+    words += [f"--{name}" for name in ("full", "write-card", "json") if getattr(args, name.replace("-", "_"))]
     return shlex.join(words)
 
 

@@ -45,7 +45,7 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
     Raises
     ------
     DataError
-        When there are none.
+        When there are none, or the encoder was trained on since they, or the card, were made.
     BundleError
         When a head cannot be read.
     """
@@ -55,6 +55,7 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
             f"{run.path} has no head to export.",
             remedy=f"Train one with `edge-ecg train emotion {run.path} STORE`.",
         )
+    _refuse_other_encoder(run, facts)
     return {
         task: ShippedTask(
             labels=tuple(entry["labels"]),
@@ -66,6 +67,24 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
         )
         for task, entry in tasks.items()
     }
+
+
+def _refuse_other_encoder(run: RunDir, facts: Mapping[str, Any]) -> None:
+    """Refuse heads and a card of other weights: the gate, which compares like with like, would not see it."""
+    if not run.encoder.is_file():
+        return  # whoever loads it says so
+    now = run.encoder_sha256()
+    for what, remedy in (
+        ("head", "edge-ecg train emotion {run} STORE --task {task}"),
+        ("card", "edge-ecg evaluate {run} STORE --task {task} --write-card"),
+    ):
+        for task, weights in facts.get(f"{what}_encoders", {}).items():
+            if weights != now:
+                raise DataError(
+                    f"The {what} of the task {task!r} in {run.path} is of another encoder.",
+                    why="The encoder was trained on after that.",
+                    remedy=f"Make it again: {remedy.format(run=run.path, task=task)}",
+                )
 
 
 class Decider(Protocol):

@@ -11,6 +11,7 @@ RUN/cache/           embeddings, safe to delete
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,11 @@ class RunDir:
     def cache(self) -> Path:
         """The folder of computed things that may be deleted."""
         return self.path / "cache"
+
+    def encoder_sha256(self) -> str:
+        """Return the SHA-256 of the trunk's file: heads and cards remember which weights they are of."""
+        with self.encoder.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def head(self, task: str) -> Path:
         """The head of a task."""
