@@ -133,6 +133,7 @@ def _command(args: argparse.Namespace, task: str, draws: int) -> str:
 def _keep(place: RunDir, card: Mapping[str, Any], system: str, notes: list[str]) -> None:
     """Put the short card beside those of the run's other tasks."""
     from edge_ecg_train.card import SCHEMA, compact, kept_tasks, markdown
+    from edge_ecg_train.checkpoint import write_atomically
 
     facts = place.read_json()
     tasks = {**kept_tasks(facts), card["task"]: compact(card, system, notes)}
@@ -140,5 +141,5 @@ def _keep(place: RunDir, card: Mapping[str, Any], system: str, notes: list[str])
     place.update_json(card={"schema": SCHEMA, "tasks": tasks}, card_encoders=encoders)
     pretrained_on = facts.get("pretext", {}).get("datasets")
     text = markdown(str(facts.get("name", place.path.name)), list(tasks.values()), pretrained_on)
-    (place.path / "CARD.md").write_text(text, encoding="utf-8")
+    write_atomically(place.path / "CARD.md", lambda file: file.write(text.encode()))
     print(f"kept the card in {place.path / 'run.json'} and {place.path / 'CARD.md'}", file=sys.stderr)

@@ -247,6 +247,7 @@ def show_card(card: Mapping[str, Any], whole: str, *, full: bool) -> None:
 
 def write_card(found: Found, output: Path) -> None:
     """Write card.json, CARD.md and card.html into a folder that is there."""
+    from edge_ecg_train.checkpoint import write_atomically
     from edge_ecg_train.evaluation.html import html_of
     from edge_ecg_train.evaluation.markdown import markdown_of
 
@@ -255,7 +256,7 @@ def write_card(found: Found, output: Path) -> None:
         ("CARD.md", markdown_of(found.card)),
         ("card.html", html_of(found.card, found.predictions)),
     ):
-        (output / name).write_text(text, encoding="utf-8")
+        write_atomically(output / name, lambda file, text=text: file.write(text.encode()))
     print(f"wrote {WRITTEN} in {output}", file=sys.stderr)
 
 

@@ -93,10 +93,10 @@ def test_run_without_heads(run: RunDir, store: WindowStore) -> None:
 def test_heads_or_a_card_of_another_encoder(run: RunDir, store: WindowStore) -> None:
     # An interrupted pretext run got heads and a card, and was then resumed.
     run.update_json(head_encoders={"stress": run.encoder_sha256()}, card_encoders={"stress": "0" * 64})
-    with pytest.raises(DataError, match="card of the task 'stress'.*--write-card"):
+    with pytest.raises(DataError, match=r"card of the task 'stress'.*--write-card"):
         export_run(run, store, SETTINGS)
     run.update_json(head_encoders={"stress": "0" * 64}, card_encoders={})
-    with pytest.raises(DataError, match="head of the task 'stress'.*edge-ecg train emotion"):
+    with pytest.raises(DataError, match=r"head of the task 'stress'.*edge-ecg train emotion"):
         export_run(run, store, SETTINGS)
 
 

@@ -51,12 +51,14 @@ _SHARE: _Limit = (lambda value: 0 <= value <= 1, "from 0 to 1")
 _PIECES: _Limit = (lambda value: 1 <= value <= WINDOW_SAMPLES, f"from 1 to {WINDOW_SAMPLES}")
 
 _LIMITS: Mapping[str, _Limit] = {
-    "learning_rate": _ABOVE_NONE, "lr_factor": _ABOVE_NONE, "lr_every": _FROM_ONE, "lr_every_epochs": _FROM_ONE,
+    "learning_rate": _ABOVE_NONE, "lr_factor": _ABOVE_NONE,
+    "lr_every": _FROM_ONE, "lr_every_epochs": _FROM_ONE,
     "cooldown_steps": _NONE_OR_MORE, "l2": _NONE_OR_MORE, "weight_decay": _NONE_OR_MORE,
     "dropout": (lambda value: 0 <= value < 1, "0 or more and below 1"),
     "seed": (lambda value: 0 <= value < 2**63, "0 or more and below 2 to the 63rd"),
     "evaluation_windows": _NONE_OR_MORE, "evaluate_every": _NONE_OR_MORE, "keep_steps": _FROM_ONE,
-    "hidden": _FROM_ONE, "head_hidden": _FROM_ONE, "epochs": _FROM_ONE, "batch": _FROM_ONE, "block": _FROM_ONE, "buffer": _FROM_ONE,
+    "hidden": _FROM_ONE, "head_hidden": _FROM_ONE, "epochs": _FROM_ONE, "batch": _FROM_ONE,
+    "block": _FROM_ONE, "buffer": _FROM_ONE,
     "noise_probability": _SHARE, "swap_probability": _SHARE,
     "permute_pieces": _PIECES, "warp_pieces": _PIECES, "warp_stretch": _FROM_ONE, "spread": _FROM_ONE,
     "c": _ABOVE_NONE, "c_plain": _ABOVE_NONE, "c_intervals": _ABOVE_NONE,
