@@ -55,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and keep the card when asked."""
     if args.draws is not None and args.draws < 1:
         raise UsageError(f"{args.draws} draws give no interval.", remedy="Take 1 or more; 2000 is usual.")
+    if args.seed < 0:
+        raise UsageError(f"--seed cannot be {args.seed}.", remedy="Take 0 or more.")
     if args.recipe is not None:
         if args.run is not None or args.task is not None or args.write_card:
             raise UsageError(
@@ -99,7 +101,9 @@ def _run_on_store(args: argparse.Namespace) -> int:
         return EXIT_INTERRUPTED
     if args.output is not None:
         write_card(found, args.output)
-    if args.write_card and not sweep.failures:
+    if args.write_card and sweep.failures:
+        print("the card is not kept in the run, because something was left out", file=sys.stderr)
+    elif args.write_card:
         _keep(place, found.card, sweep.name_of(OURS), notes)
     if args.json:
         print(json.dumps({"type": "card", "run": str(args.run), **found.card}))

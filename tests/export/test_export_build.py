@@ -107,6 +107,13 @@ def test_one_person_is_too_few(
         export_run(run, make_store(tmp_path / "alone", people[:1]), SETTINGS)
 
 
+def test_an_output_that_is_a_folder_is_refused_before_the_work(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run.path), "-o", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
 def test_damaged_encoder(run: RunDir, store: WindowStore) -> None:
     whole = run.encoder.read_bytes()
     for data in (b"", b"nonsense", whole[: len(whole) // 2]):
@@ -130,8 +137,13 @@ def test_command_line(run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture
 def test_command_line_prints_tables(run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "small.ecgb"
     assert main(["export", str(run.path), "-o", str(out), "--lean", "--calibration-windows", "8"]) == 0
-    printed = capsys.readouterr().out
+    said = capsys.readouterr()
+    printed = said.out
     assert all(name in printed for name in (*ENCODER_FILES, "conv1", "conv6", "come or go"))
+    # The gate takes longer than calibration: it is not counted as a part of it.
+    counted, then = said.err.strip().splitlines()[-2:]
+    assert "100 %" in counted
+    assert then == "quantising, and comparing with PyTorch"
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,12 @@ def test_no_such_recipe_or_no_toml(tmp_path):
         load_recipe(str(tmp_path / "bad.toml"))
 
 
+@pytest.mark.parametrize("name", ["eegmat-honest", "mine.yaml"])
+def test_a_recipe_of_an_evaluation_is_sent_there(name):
+    with pytest.raises(UsageError, match=f"edge-ecg evaluate --recipe {name}"):
+        load_recipe(name)
+
+
 def test_a_recipe_that_is_there_but_no_text_is_not_called_missing(tmp_path):
     (tmp_path / "latin.toml").write_bytes("# Fr\xe9quence".encode("latin-1"))
     with pytest.raises(UsageError, match="not TOML"):

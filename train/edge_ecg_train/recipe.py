@@ -117,6 +117,11 @@ def load_recipe(name: str) -> Recipe:
     """
     known = built_in_recipes()
     path = known.get(name, Path(name))
+    if path.suffix == ".yaml" or (name not in known and (BUILT_IN / f"{name}.yaml").is_file()):
+        raise UsageError(
+            f"{name!r} is a recipe of an evaluation, not of a training.",
+            remedy=f"edge-ecg evaluate --recipe {name}, or one of {', '.join(known)} here.",
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
