@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
 from .progress import Progress
@@ -256,8 +257,12 @@ def write_card(found: Found, output: Path) -> None:
         ("CARD.md", markdown_of(found.card)),
         ("card.html", html_of(found.card, found.predictions)),
     ):
-        write_atomically(output / name, lambda file, text=text: file.write(text.encode()))
+        write_atomically(output / name, partial(_write, text.encode()))
     print(f"wrote {WRITTEN} in {output}", file=sys.stderr)
+
+
+def _write(data: bytes, file: IO[bytes]) -> None:
+    file.write(data)
 
 
 def again(args: argparse.Namespace) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ecg.errors import DataError
+from edge_ecg.errors import BundleError, DataError
 from edge_ecg.heads import SOURCES, MlpHead, interval_features_of, personal_features
 from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline
 from edge_ecg_train.run_dir import RunDir
@@ -45,9 +45,7 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
     Raises
     ------
     DataError
-        When there are none, or the encoder was trained on since they, or the card, were made.
-    BundleError
-        When a head cannot be read.
+        When there are none, one cannot be read, or the encoder was trained on since they or the card were made.
     """
     tasks = facts.get("tasks", {})
     if not tasks:
@@ -59,14 +57,25 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
     return {
         task: ShippedTask(
             labels=tuple(entry["labels"]),
-            head=MlpHead.load(run.head(task)),
+            head=_head(run, task, task),
             features=tuple(entry.get("features", ())),
-            personal_head=MlpHead.load(run.head(f"{task}.personal")) if entry.get("personal") else None,
+            personal_head=_head(run, task, f"{task}.personal") if entry.get("personal") else None,
             personal_features=tuple(entry.get("personal_features", ())),
             context_s=float(entry.get("context_s", 0.0)),
         )
         for task, entry in tasks.items()
     }
+
+
+def _head(run: RunDir, task: str, name: str) -> MlpHead:
+    try:
+        return MlpHead.load(run.head(name))
+    except BundleError as error:  # which it is only once it is in a bundle
+        raise DataError(
+            f"The head {run.head(name)} cannot be read.",
+            why=error.why,
+            remedy=f"Make it again: edge-ecg train emotion {run.path} STORE --task {task}",
+        ) from error
 
 
 def _refuse_other_encoder(run: RunDir, facts: Mapping[str, Any]) -> None:

@@ -107,6 +107,17 @@ def test_one_person_is_too_few(
         export_run(run, make_store(tmp_path / "alone", people[:1]), SETTINGS)
 
 
+@pytest.mark.parametrize("content", [None, b"", b"nonsense"])
+def test_a_head_that_cannot_be_read_is_trained_again(
+    run: RunDir, store: WindowStore, content: bytes | None
+) -> None:
+    run.head("stress").unlink()
+    if content is not None:
+        run.head("stress").write_bytes(content)
+    with pytest.raises(DataError, match=r"stress.npz cannot be read.*edge-ecg train emotion"):
+        export_run(run, store, SETTINGS)
+
+
 def test_an_output_that_is_a_folder_is_refused_before_the_work(
     run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

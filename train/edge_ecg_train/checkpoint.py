@@ -20,6 +20,9 @@ from edge_ecg.errors import DataError
 
 from .networks import TRUNK_CONVS, PaddingName, PoolingName, Trunk, TrunkShape
 
+_STATE = ("config", "training", "step", "seconds", "history", "network", "optimiser")
+"""What every trainer keeps and goes on from."""
+
 
 def write_atomically(path: Path, write: Callable[[io.BufferedWriter], object]) -> None:
     """Write a file through ``write`` so that it is either whole or as before.
@@ -62,7 +65,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If there is none or it is damaged.
+        If there is none, it is damaged, or it lacks what a training goes on from.
 
     """
     try:
@@ -77,6 +80,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             why=str(error).splitlines()[0] if str(error) else type(error).__name__,
             remedy="Delete it and train again.",
         ) from error
+    missing = [name for name in _STATE if name not in state] if isinstance(state, dict) else list(_STATE)
+    if missing:
+        raise DataError(
+            f"The checkpoint {path} is not one of edge-ecg, or of another version.",
+            why=f"It lacks {', '.join(missing)}.",
+            remedy="Delete it and train again.",
+        )
     return state
 
 

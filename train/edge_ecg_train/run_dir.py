@@ -22,6 +22,12 @@ from edge_ecg.errors import DataError
 from .checkpoint import write_atomically
 from .networks import TRUNK_PARAMETERS, TRUNK_RECEPTIVE_FIELD_SAMPLES, TRUNK_STRIDE, TrunkShape
 
+_OBJECTS = (
+    "encoder", "pretext", "supervised", "emotion", "tasks", "preprocessing", "card", "head_encoders",
+    "card_encoders",
+)  # fmt: skip
+"""Entries of run.json that others look into."""
+
 
 def encoder_facts(shape: TrunkShape) -> dict[str, Any]:
     """Return what run.json and a bundle's manifest say of an encoder."""
@@ -117,6 +123,11 @@ class RunDir:
             ) from error
         if not isinstance(facts, dict):
             raise DataError(f"{path} does not hold an object.", remedy="Train the run again.")
+        for name in _OBJECTS:
+            if not isinstance(facts.get(name, {}), dict):
+                raise DataError(
+                    f"{path} is damaged.", why=f"{name!r} is no object.", remedy="Train the run again."
+                )
         return facts
 
     def update_json(self, **entries: Any) -> None:

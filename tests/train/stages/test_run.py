@@ -157,7 +157,7 @@ def test_run_json_keeps_what_it_is_not_told(tmp_path):
     assert run.read_json() == {"name": "stress", "pretext": {"steps": 3}, "tasks": {"stress": {}}}
 
 
-@pytest.mark.parametrize("content", [None, "", "[1]", "{"])
+@pytest.mark.parametrize("content", [None, "", "[1]", "{", '{"tasks": []}', '{"emotion": 3}'])
 def test_what_is_no_run_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "run.json").write_text(content)
