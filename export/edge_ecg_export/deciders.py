@@ -45,7 +45,8 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
     Raises
     ------
     DataError
-        When there are none, one cannot be read, or the encoder was trained on since they or the card were made.
+        When there are none, one cannot be read, or the encoder was trained on since they (or the card) were
+        made.
     """
     tasks = facts.get("tasks", {})
     if not tasks:

@@ -56,6 +56,7 @@ _LIMITS: Mapping[str, _Limit] = {
     "cooldown_steps": _NONE_OR_MORE, "l2": _NONE_OR_MORE, "weight_decay": _NONE_OR_MORE,
     "dropout": (lambda value: 0 <= value < 1, "0 or more and below 1"),
     "seed": (lambda value: 0 <= value < 2**63, "0 or more and below 2 to the 63rd"),
+    "seeds": (lambda value: 0 <= value < 2**63, "0 or more and below 2 to the 63rd"),
     "evaluation_windows": _NONE_OR_MORE, "evaluate_every": _NONE_OR_MORE, "keep_steps": _FROM_ONE,
     "hidden": _FROM_ONE, "head_hidden": _FROM_ONE, "epochs": _FROM_ONE, "batch": _FROM_ONE,
     "block": _FROM_ONE, "buffer": _FROM_ONE,
