@@ -120,8 +120,9 @@ def load_recipe(name: str) -> Recipe:
     path = known.get(name, Path(name))
     if path.suffix == ".yaml" or (name not in known and (BUILT_IN / f"{name}.yaml").is_file()):
         raise UsageError(
-            f"{name!r} is a recipe of an evaluation, not of a training.",
-            remedy=f"edge-ecg evaluate --recipe {name}, or one of {', '.join(known)} here.",
+            f"There is no recipe {name!r} of a training.",
+            why="It is one of an evaluation.",
+            remedy=f"Use edge-ecg evaluate --recipe {name}, or here one of {', '.join(known)}.",
         )
     try:
         text = path.read_text(encoding="utf-8")
