@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 from pathlib import Path
@@ -148,3 +149,13 @@ def test_an_interrupt_says_how_to_go_on(
     assert sorted(printed[1:]) == sorted(wanted)
     assert len(list((tmp_path / "cache" / "cells").glob("*.npz"))) == 2
     assert not (output / "card.json").exists()
+
+
+def test_the_command_to_go_on_with_a_run_names_its_places() -> None:
+    from edge_ecg.cli import evaluate, sweep
+
+    parser = argparse.ArgumentParser()
+    evaluate.configure(parser)
+    parser.add_argument("--json", action="store_true")
+    words = ["runs/mine", "stores/my store", "--task", "stress", "--seed", "3", "--write-card"]
+    assert shlex.split(sweep.again(parser.parse_args(words))) == ["edge-ecg", "evaluate", *words]
