@@ -16,6 +16,7 @@ from edge_ecg_train.datasets.labeller import LABELS
 from edge_ecg_train.prepare import DEFAULT_HOP_S, NORMALISATIONS, Preparation, prepare
 
 from ..errors import EXIT_DONE, DataError
+from . import printable
 from .progress import Progress
 
 # How many missing files are named one a line.
@@ -164,11 +165,11 @@ def _print_report(report: Report, dataset: Dataset) -> None:
     if report.unusable:
         print(f"  {report.unusable} recordings hold no ECG (electrode off); prepare leaves them out")
     for name in report.missing[:_LISTED]:
-        print(f"  missing: {name}")
+        print(f"  missing: {printable(name)}")
     if len(report.missing) > _LISTED:
         print(f"  missing: {len(report.missing) - _LISTED} more (all of them: --json)")
     for name, why in report.damaged.items():
-        print(f"  damaged: {name}: {why}")
+        print(f"  damaged: {printable(name)}: {printable(why)}")
     if not report.complete and dataset.url:
         print(f"  Get these again from {dataset.url}")
 

@@ -14,6 +14,7 @@ from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, DataError, UsageErro
 from .sweep import (
     WRITTEN,
     add_sweep_options,
+    again,
     compute_card,
     make_folder,
     run_sweep,
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print, and keep the card when asked."""
     if args.draws is not None and args.draws < 1:
         raise UsageError(f"{args.draws} draws give no interval.", remedy="Take 1 or more; 2000 is usual.")
+    if args.seed < 0:
+        raise UsageError(f"--seed cannot be {args.seed}.", remedy="Take 0 or more.")
     if args.recipe is not None:
         if args.run is not None or args.task is not None or args.write_card:
             raise UsageError(
@@ -94,11 +97,13 @@ def _run_on_store(args: argparse.Namespace) -> int:
                 sweep, serial, talk, command=command, draws=draws, seed=args.seed, facts=told
             )
     except KeyboardInterrupt:
-        print(f"stopped; what is computed is kept. Go on with: {command}", file=sys.stderr)
+        print(f"stopped; what is computed is kept. Go on with: {again(args)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     if args.output is not None:
         write_card(found, args.output)
-    if args.write_card and not sweep.failures:
+    if args.write_card and sweep.failures:
+        print("the card is not kept in the run, because something was left out", file=sys.stderr)
+    elif args.write_card:
         _keep(place, found.card, sweep.name_of(OURS), notes)
     if args.json:
         print(json.dumps({"type": "card", "run": str(args.run), **found.card}))
@@ -132,11 +137,13 @@ def _command(args: argparse.Namespace, task: str, draws: int) -> str:
 def _keep(place: RunDir, card: Mapping[str, Any], system: str, notes: list[str]) -> None:
     """Put the short card beside those of the run's other tasks."""
     from edge_ecg_train.card import SCHEMA, compact, kept_tasks, markdown
+    from edge_ecg_train.checkpoint import write_atomically
 
     facts = place.read_json()
     tasks = {**kept_tasks(facts), card["task"]: compact(card, system, notes)}
-    place.update_json(card={"schema": SCHEMA, "tasks": tasks})
+    encoders = {**facts.get("card_encoders", {}), card["task"]: place.encoder_sha256()}
+    place.update_json(card={"schema": SCHEMA, "tasks": tasks}, card_encoders=encoders)
     pretrained_on = facts.get("pretext", {}).get("datasets")
     text = markdown(str(facts.get("name", place.path.name)), list(tasks.values()), pretrained_on)
-    (place.path / "CARD.md").write_text(text, encoding="utf-8")
+    write_atomically(place.path / "CARD.md", lambda file: file.write(text.encode()))
     print(f"kept the card in {place.path / 'run.json'} and {place.path / 'CARD.md'}", file=sys.stderr)

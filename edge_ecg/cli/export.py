@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
             why="Its name becomes part of file names on devices.",
             remedy="Give --name: up to 64 letters, digits, '_', '.' and '-', beginning with a letter.",
         )
+    if args.target == "bundle" and args.output.is_dir():
+        raise UsageError(f"{args.output} is a folder.", remedy="Give the bundle's file: -o NAME.ecgb")
     try:
         version_tuple(args.model_version)
     except FieldError as error:
@@ -107,14 +109,17 @@ def run(args: argparse.Namespace) -> int:
         min_confidence=args.min_confidence,
     )
     calibrating, _ = split_rows(store.subject, settings)
-    with Progress(len(calibrating), "windows calibrated", sys.stderr) as progress:
+    calibrated = _Calibration(len(calibrating))
+    try:
         exported = export_run(
             place,
             store,
             settings,
-            on_window=progress.advance,
+            on_window=calibrated.advance,
             say=lambda text: print(f"\n{text}", file=sys.stderr),
         )
+    finally:
+        calibrated.end()
     if args.target == "micro":
         # Not signed yet, and made right here: whom this machine trusts does not matter.
         return _micro(args, read_bundle(io.BytesIO(exported.data), trust=TrustedKeys()))
@@ -124,6 +129,25 @@ def run(args: argparse.Namespace) -> int:
     else:
         _print(args.output, exported)
     return EXIT_DONE
+
+
+class _Calibration:
+    """The progress of calibration, which ends before the gate begins; a Transformer's is not counted."""
+
+    def __init__(self, windows: int) -> None:
+        self._progress: Progress | None = Progress(windows, "windows calibrated", sys.stderr)
+
+    def advance(self) -> None:
+        assert self._progress is not None, "there are no more windows than were announced"
+        self._progress.advance()
+        if self._progress.done == self._progress.total:
+            self.end()
+            print("quantising, and comparing with PyTorch", file=sys.stderr)
+
+    def end(self) -> None:
+        if self._progress is not None and self._progress.done:
+            self._progress.__exit__(None, None, None)
+        self._progress = None
 
 
 def _micro(args: argparse.Namespace, bundle: Bundle) -> int:
@@ -218,7 +242,8 @@ def _print(path: Path, exported: Exported) -> None:
         layers.add_column(heading)
     for layer in report.layers:
         layers.add_row(layer.name, f"{layer.snr_db:.1f}", f"{layer.own_snr_db:.1f}")
-    console.print(layers)
+    if report.layers:
+        console.print(layers)
     forced = max(share for one in report.engines for share in one.forced_flips.values())
     console.print(
         f"Below a confidence of {exported.min_confidence:g} a decision is withheld; were it not, up to "

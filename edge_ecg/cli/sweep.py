@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import EXIT_BUG, EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
 from .progress import Progress
@@ -94,7 +95,7 @@ def run_sweep(args: argparse.Namespace) -> int:
                 facts=facts,
             )
     except KeyboardInterrupt:
-        print(f"stopped; what is computed is kept. Go on with: {_command(args)}", file=sys.stderr)
+        print(f"stopped; what is computed is kept. Go on with: {again(args)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     write_card(found, output)
     if args.json:
@@ -247,6 +248,7 @@ def show_card(card: Mapping[str, Any], whole: str, *, full: bool) -> None:
 
 def write_card(found: Found, output: Path) -> None:
     """Write card.json, CARD.md and card.html into a folder that is there."""
+    from edge_ecg_train.checkpoint import write_atomically
     from edge_ecg_train.evaluation.html import html_of
     from edge_ecg_train.evaluation.markdown import markdown_of
 
@@ -255,12 +257,38 @@ def write_card(found: Found, output: Path) -> None:
         ("CARD.md", markdown_of(found.card)),
         ("card.html", html_of(found.card, found.predictions)),
     ):
-        (output / name).write_text(text, encoding="utf-8")
+        write_atomically(output / name, partial(_write, text.encode()))
     print(f"wrote {WRITTEN} in {output}", file=sys.stderr)
 
 
+def _write(data: bytes, file: IO[bytes]) -> None:
+    file.write(data)
+
+
+def again(args: argparse.Namespace) -> str:
+    """Return the whole command once more: with other places it would not find what is computed."""
+    what = [args.recipe] if args.recipe is not None else [args.run, args.store]
+    words = ["edge-ecg", "evaluate", *(["--recipe"] if args.recipe is not None else []), *map(str, what)]
+    for name, value in (
+        ("--task", args.task), ("--draws", args.draws), ("--seed", args.seed or None), ("--root", args.root),
+        ("-o", args.output), ("--cache", args.cache),
+        ("--executor", args.executor if args.executor != "joblib" else None), ("--jobs", args.jobs or None),
+        ("--devices", args.devices or None), ("--ray-address", args.ray_address),
+        *(("--slurm", text) for text in args.slurm),
+    ):  # fmt: skip
+        if value is not None:
+            words += [name, str(value)]
+    words += [f"--{name}" for name in ("full", "write-card", "json") if getattr(args, name.replace("-", "_"))]
+    return shlex.join(words)
+
+
 def _command(args: argparse.Namespace) -> str:
+    """What stands on the card: what decides its numbers, and nothing of this machine's folders."""
     words = ["edge-ecg", "evaluate", "--recipe", args.recipe]
     if args.output is not None:
         words += ["-o", str(args.output)]
+    if args.draws is not None:
+        words += ["--draws", str(args.draws)]
+    if args.seed:
+        words += ["--seed", str(args.seed)]
     return shlex.join(words)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +122,8 @@ def _pretext(args: argparse.Namespace, recipe: Recipe, execution: Execution) -> 
     if recipe.pretext is None:
         raise _no_stage(recipe, "pretext")
     config = recipe.pretext
+    if args.devices < 1:
+        raise UsageError(f"--devices cannot be {args.devices}.", remedy="Leave it out for one process.")
     if args.devices > 1:
         return _launch(args.devices)
     windows, subject, stores = open_shards(args.store)
@@ -322,8 +326,22 @@ def _go_on(args: argparse.Namespace) -> str:
         words += ["--task", args.task]
     if args.train_verb == "supervised" and args.start is not None:
         words += ["--start", str(args.start)]
-    words += ["--recipe", args.recipe, "--resume"]
-    return "Go on with: " + " ".join(f"'{word}'" if " " in word else word for word in words)
+    words += ["--recipe", args.recipe]
+    # Another precision, device or compiler would go on to other weights than the run that was stopped.
+    for name, value, default in (
+        ("--device", args.device, "auto"), ("--precision", args.precision, "auto"),
+        ("--threads", args.threads, 0), ("--devices", _processes_here(), 1),
+    ):  # fmt: skip
+        if value != default:
+            words += [name, str(value)]
+    words += ["--compile"] if getattr(args, "compile", False) else []
+    return f"Go on with: {shlex.join([*words, '--resume'])}"
+
+
+def _processes_here() -> int:
+    """How many processes train together, where all of them are on this machine; else 1."""
+    here, everywhere = (os.environ.get(name, "1") for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    return int(here) if here == everywhere else 1
 
 
 def _only_task(tasks: list[str], store: Path) -> str:
@@ -344,7 +362,10 @@ def _no_stage(recipe: Recipe, stage: str) -> UsageError:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not value > 0:
         raise argparse.ArgumentTypeError("must be above 0")
     return value

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_ecg.errors import DataError
+from edge_ecg.errors import BundleError, DataError
 from edge_ecg.heads import SOURCES, MlpHead, interval_features_of, personal_features
 from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline
 from edge_ecg_train.run_dir import RunDir
@@ -45,9 +45,8 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
     Raises
     ------
     DataError
-        When there are none.
-    BundleError
-        When a head cannot be read.
+        When there are none, one cannot be read, or the encoder was trained on since they (or the card) were
+        made.
     """
     tasks = facts.get("tasks", {})
     if not tasks:
@@ -55,17 +54,47 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
             f"{run.path} has no head to export.",
             remedy=f"Train one with `edge-ecg train emotion {run.path} STORE`.",
         )
+    _refuse_other_encoder(run, facts)
     return {
         task: ShippedTask(
             labels=tuple(entry["labels"]),
-            head=MlpHead.load(run.head(task)),
+            head=_head(run, task, task),
             features=tuple(entry.get("features", ())),
-            personal_head=MlpHead.load(run.head(f"{task}.personal")) if entry.get("personal") else None,
+            personal_head=_head(run, task, f"{task}.personal") if entry.get("personal") else None,
             personal_features=tuple(entry.get("personal_features", ())),
             context_s=float(entry.get("context_s", 0.0)),
         )
         for task, entry in tasks.items()
     }
+
+
+def _head(run: RunDir, task: str, name: str) -> MlpHead:
+    try:
+        return MlpHead.load(run.head(name))
+    except BundleError as error:  # which it is only once it is in a bundle
+        raise DataError(
+            f"The head {run.head(name)} cannot be read.",
+            why=error.why,
+            remedy=f"Make it again: edge-ecg train emotion {run.path} STORE --task {task}",
+        ) from error
+
+
+def _refuse_other_encoder(run: RunDir, facts: Mapping[str, Any]) -> None:
+    """Refuse heads and a card of other weights: the gate, which compares like with like, would not see it."""
+    if not run.encoder.is_file():
+        return  # whoever loads it says so
+    now = run.encoder_sha256()
+    for what, remedy in (
+        ("head", "edge-ecg train emotion {run} STORE --task {task}"),
+        ("card", "edge-ecg evaluate {run} STORE --task {task} --write-card"),
+    ):
+        for task, weights in facts.get(f"{what}_encoders", {}).items():
+            if weights != now:
+                raise DataError(
+                    f"The {what} of the task {task!r} in {run.path} is of another encoder.",
+                    why="The encoder was trained on after that.",
+                    remedy=f"Make it again: {remedy.format(run=run.path, task=task)}",
+                )
 
 
 class Decider(Protocol):

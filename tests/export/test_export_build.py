@@ -90,11 +90,39 @@ def test_run_without_heads(run: RunDir, store: WindowStore) -> None:
         export_run(run, store, SETTINGS)
 
 
+def test_heads_or_a_card_of_another_encoder(run: RunDir, store: WindowStore) -> None:
+    # An interrupted pretext run got heads and a card, and was then resumed.
+    run.update_json(head_encoders={"stress": run.encoder_sha256()}, card_encoders={"stress": "0" * 64})
+    with pytest.raises(DataError, match=r"card of the task 'stress'.*--write-card"):
+        export_run(run, store, SETTINGS)
+    run.update_json(head_encoders={"stress": "0" * 64}, card_encoders={})
+    with pytest.raises(DataError, match=r"head of the task 'stress'.*edge-ecg train emotion"):
+        export_run(run, store, SETTINGS)
+
+
 def test_one_person_is_too_few(
     run: RunDir, people: list[Windows], make_store: StoreMaker, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="at least two people"):
         export_run(run, make_store(tmp_path / "alone", people[:1]), SETTINGS)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nonsense"])
+def test_a_head_that_cannot_be_read_is_trained_again(
+    run: RunDir, store: WindowStore, content: bytes | None
+) -> None:
+    run.head("stress").unlink()
+    if content is not None:
+        run.head("stress").write_bytes(content)
+    with pytest.raises(DataError, match=r"stress.npz cannot be read.*edge-ecg train emotion"):
+        export_run(run, store, SETTINGS)
+
+
+def test_an_output_that_is_a_folder_is_refused_before_the_work(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run.path), "-o", str(tmp_path)]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_damaged_encoder(run: RunDir, store: WindowStore) -> None:
@@ -120,8 +148,13 @@ def test_command_line(run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture
 def test_command_line_prints_tables(run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "small.ecgb"
     assert main(["export", str(run.path), "-o", str(out), "--lean", "--calibration-windows", "8"]) == 0
-    printed = capsys.readouterr().out
+    said = capsys.readouterr()
+    printed = said.out
     assert all(name in printed for name in (*ENCODER_FILES, "conv1", "conv6", "come or go"))
+    # The gate takes longer than calibration: it is not counted as a part of it.
+    counted, then = said.err.strip().splitlines()[-2:]
+    assert "100 %" in counted
+    assert then == "quantising, and comparing with PyTorch"
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,16 @@ def test_check(capsys: pytest.CaptureFixture[str], fake_data: Any) -> None:
     assert [one["complete"] for one in reports] == [False, True]
 
 
+def test_check_prints_no_control_characters_of_a_strangers_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labels.csv").write_text("file,subject,stress\nben\x1b[2J.csv,ben,rest\n", encoding="utf-8")
+    code, out, _ = _run(capsys, "data", "check", "generic", "--root", tmp_path)
+    assert code == 5
+    assert "is missing" in out
+    assert "\x1b" not in out
+
+
 def test_list_has_what_a_reader_of_numbers_must_know(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = _run(capsys, "data", "list", "--json")
     entries = {entry["name"]: entry for entry in map(json.loads, out.splitlines())}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +140,22 @@ def test_an_interrupt_says_how_to_go_on(
 
     monkeypatch.setattr(executors, "compute", interrupted)
     output = tmp_path / "out"
-    assert main(command(recipe, root, output)) == 130
+    wanted = [*command(recipe, root, output), "--seed", "3", "--full"]
+    assert main(wanted) == 130
     said = capsys.readouterr()
-    assert f"--recipe {recipe}" in said.err
     assert "Go on with: edge-ecg evaluate" in said.err
+    # It would not find the data sets, nor what is computed, with less than all that was said.
+    printed = shlex.split(said.err.partition("Go on with: ")[2])
+    assert sorted(printed[1:]) == sorted(wanted)
     assert len(list((tmp_path / "cache" / "cells").glob("*.npz"))) == 2
     assert not (output / "card.json").exists()
+
+
+def test_the_command_to_go_on_with_a_run_names_its_places() -> None:
+    from edge_ecg.cli import evaluate, sweep
+
+    parser = argparse.ArgumentParser()
+    evaluate.configure(parser)
+    parser.add_argument("--json", action="store_true")
+    words = ["runs/mine", "stores/my store", "--task", "stress", "--seed", "3", "--write-card"]
+    assert shlex.split(sweep.again(parser.parse_args(words))) == ["edge-ecg", "evaluate", *words]

@@ -102,12 +102,56 @@ def test_mistakes_are_named(text, said):
     assert "mine" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[pretext]\nsteps = 1\nlearning_rate = -1.0", "above 0"),
+        ("[pretext]\nsteps = 1\nlearning_rate = nan", "above 0"),
+        ("[pretext]\nsteps = 1\nlr_every = 0", "1 or more"),
+        ("[pretext]\nsteps = 1\nl2 = inf", "0 or more"),
+        ("[pretext]\nsteps = 1\ndropout = 1.5", "below 1"),
+        ("[pretext]\nsteps = 1\nseed = -1", "0 or more"),
+        ("[pretext]\nsteps = 1\nkeep_steps = [100, 0]", "1 or more"),
+        ("[pretext]\nsteps = 1\n[pretext.transforms]\npermute_pieces = 0", "from 1 to 2560"),
+        ("[pretext]\nsteps = 1\n[pretext.transforms]\nnoise_snr_db = nan", "finite"),
+        ("[pretext]\nsteps = 1\n[pretext.transforms]\nspread = 0.0", "1 or more"),
+        ("[pretext]\nsteps = 1\n[pretext.augment]\nswap_probability = nan", "from 0 to 1"),
+        ("[pretext]\nsteps = 1\n[pretext.shuffle]\nbuffer = 0", "1 or more"),
+        ("[supervised]\nhidden = [64, -1]", "1 or more"),
+        ("[emotion]\nc = 0", "above 0"),
+        ("[emotion]\nc_plain = inf", "above 0"),
+        ("[emotion.tasks.stress]\ncontext_s = nan", "0 or more"),
+        ("[emotion]\nintervals = ['heart_rate']", "unknown feature 'heart_rate'"),
+        ("[emotion]\npersonal = []", "names no feature"),
+    ],
+)
+def test_values_out_of_range_are_named(text, said):
+    with pytest.raises(UsageError) as caught:
+        parse_recipe(tomllib.loads(text), "mine")
+    assert said in str(caught.value)
+    assert "mine" in str(caught.value)
+
+
 def test_no_such_recipe_or_no_toml(tmp_path):
     with pytest.raises(UsageError, match="--recipe quick"):
         load_recipe("quik")
     (tmp_path / "bad.toml").write_text("[pretext\nsteps = 1")
     with pytest.raises(UsageError, match="not TOML"):
         load_recipe(str(tmp_path / "bad.toml"))
+
+
+@pytest.mark.parametrize("name", ["eegmat-honest", "mine.yaml"])
+def test_a_recipe_of_an_evaluation_is_sent_there(name):
+    with pytest.raises(UsageError, match=f"edge-ecg evaluate --recipe {name}"):
+        load_recipe(name)
+
+
+def test_a_recipe_that_is_there_but_no_text_is_not_called_missing(tmp_path):
+    (tmp_path / "latin.toml").write_bytes("# Fr\xe9quence".encode("latin-1"))
+    with pytest.raises(UsageError, match="not TOML"):
+        load_recipe(str(tmp_path / "latin.toml"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_recipe(str(tmp_path))
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError):
         load_recipe(str(tmp_path / "binary.toml"))

@@ -155,6 +155,19 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("room", [1000, 30_000, 10_240 * 30 + 500])
+def test_a_disk_that_fills_up_is_a_sentence_and_leaves_nothing(tmp_path: Path, room: int) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(DataError, match="cannot be written"):
+            _write(tmp_path / "store", 40)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_windows_of_another_shape_are_refused(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "store") as writer:
         with pytest.raises(ValueError, match="2560"):
@@ -168,6 +181,11 @@ def test_a_task_without_labels(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no labels for the task 'valence'") as caught:
         store.label("valence")
     assert "stress" in caught.value.why
+
+
+def _without(store: Path, key: str, instead: object = None) -> None:
+    info = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps({**info, key: instead}))
 
 
 @pytest.mark.parametrize(
@@ -184,6 +202,11 @@ def test_a_task_without_labels(tmp_path: Path) -> None:
         (lambda p: (p / "windows.npy").write_bytes((p / "windows.npy").read_bytes()[:-4]), "damaged"),
         (lambda p: np.save(p / "windows.npy", np.zeros((2, 2560), np.float32)), "do not belong together"),
         (lambda p: np.save(p / "windows.npy", np.zeros((3, 2560))), "do not belong together"),
+        (lambda p: np.save(p / "windows.npy", np.zeros((3, 100), np.float32)), "do not belong together"),
+        (lambda p: _without(p, "preprocessing_hash"), "'preprocessing_hash' is missing"),
+        (lambda p: _without(p, "datasets"), "'datasets' is missing"),
+        (lambda p: _without(p, "labels", ["stress"]), "'labels' is missing or of another kind"),
+        (lambda p: _without(p, "labels", {"stress": []}), "names none of its classes"),
     ],
 )
 def test_damage_is_a_sentence(tmp_path: Path, change: Any, sentence: str) -> None:

@@ -20,20 +20,43 @@ from edge_ecg.errors import DataError
 
 from .networks import TRUNK_CONVS, PaddingName, PoolingName, Trunk, TrunkShape
 
+_STATE = ("config", "training", "step", "seconds", "history", "network", "optimiser")
+"""What every trainer keeps and goes on from."""
+
 
 def write_atomically(path: Path, write: Callable[[io.BufferedWriter], object]) -> None:
-    """Write a file through ``write`` so that it is either whole or as before."""
+    """Write a file through ``write`` so that it is either whole or as before.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written (a full disk, say).
+
+    """
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    try:
+        try:
+            with part.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)  # half a file would only take room
+            raise
+    except OSError as error:
+        raise DataError(
+            f"{path} cannot be written.",
+            why=f"{error.strerror or error}.",
+            remedy="Make room there and run the command again (a training that has a checkpoint: --resume).",
+        ) from error
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Save tensors and plain values, atomically."""
-    write_atomically(path, lambda file: torch.save(state, file))
+    stream = io.BytesIO()  # written to a full disk, torch.save would hide what is wrong
+    torch.save(state, stream)
+    write_atomically(path, lambda file: file.write(stream.getbuffer()))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -42,7 +65,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If there is none or it is damaged.
+        If there is none, it is damaged, or it lacks what a training goes on from.
 
     """
     try:
@@ -57,6 +80,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             why=str(error).splitlines()[0] if str(error) else type(error).__name__,
             remedy="Delete it and train again.",
         ) from error
+    missing = [name for name in _STATE if name not in state] if isinstance(state, dict) else list(_STATE)
+    if missing:
+        raise DataError(
+            f"The checkpoint {path} is not one of edge-ecg, or of another version.",
+            why=f"It lacks {', '.join(missing)}.",
+            remedy="Delete it and train again.",
+        )
     return state
 
 

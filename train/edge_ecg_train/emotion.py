@@ -69,6 +69,8 @@ def train_emotion(
     rounding = rounding_covariance(run, store) if penalised else None
     entry: dict[str, Any] = dict(facts.get("emotion", {}))
     tasks: dict[str, Any] = dict(facts.get("tasks", {}))
+    encoders: dict[str, str] = dict(facts.get("head_encoders", {}))
+    weights = run.encoder_sha256()
     for task, config in heads.items():
         rows = np.flatnonzero(labels[task] >= 0)
         known, names = labels[task][rows], store.tasks[task]
@@ -97,6 +99,7 @@ def train_emotion(
         else:
             second.unlink(missing_ok=True)
         tasks[task] = {"labels": list(names), **_beside_embeddings(config, fitted)}
+        encoders[task] = weights
         entry[task] = {
             "head": asdict(config),
             "temperature": fitted.plain.temperature,
@@ -113,6 +116,7 @@ def train_emotion(
     run.update_json(
         tasks=tasks,
         emotion=entry,
+        head_encoders=encoders,
         store=str(store.path.resolve()),
         preprocessing=dict(store.preprocessing),
     )

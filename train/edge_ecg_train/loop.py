@@ -188,19 +188,35 @@ def _curves(folder: Path, step: int) -> Iterator[Curves]:
     except ImportError:
         yield _draw_nothing
         return
-    # Curves drawn after the checkpoint that is resumed from would be drawn twice.
-    writer = SummaryWriter(str(folder), purge_step=step + 1)
+    with _told(folder):
+        # Curves drawn after the checkpoint that is resumed from would be drawn twice.
+        writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def draw(step: int, loss: float, rate: float, evaluation: Evaluation | None) -> None:
-        writer.add_scalar("loss/train", loss, step)
-        writer.add_scalar("rate", rate, step)
-        for name, value in _scalars(evaluation or {}, "held_out"):
-            writer.add_scalar(name, value, step)
+        with _told(folder):
+            writer.add_scalar("loss/train", loss, step)
+            writer.add_scalar("rate", rate, step)
+            for name, value in _scalars(evaluation or {}, "held_out"):
+                writer.add_scalar(name, value, step)
 
     try:
         yield draw
     finally:
-        writer.close()
+        with _told(folder):
+            writer.close()
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Make a sentence of a disk that is full."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"The curves in {folder} cannot be written.",
+            why=f"{error.strerror or error}.",
+            remedy="Make room there and run the command again, with --resume where there is a checkpoint.",
+        ) from error
 
 
 def _scalars(values: Evaluation, prefix: str) -> Iterator[tuple[str, float]]:

@@ -231,5 +231,11 @@ def _check(windows: Windows, subjects: NDArray[np.str_], config: PretextConfig, 
             why="The processes must divide the shards, and the shards the windows.",
             remedy=f"Write shards = {team.size}, and batch_windows as a multiple of it, under [pretext].",
         )
+    if len(config.augment.noise_snr_db) != 2:
+        raise UsageError(
+            "The electrode noise needs the lowest and the highest signal-to-noise ratio.",
+            why=f"noise_snr_db = {list(config.augment.noise_snr_db)}.",
+            remedy="Write two numbers under [pretext.augment], as noise_snr_db = [0.0, 20.0].",
+        )
     if not 0 <= config.holdout < 1:
         raise UsageError(f"The held-out share must be at least 0 and below 1, not {config.holdout}.")

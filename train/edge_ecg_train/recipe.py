@@ -8,23 +8,27 @@
     [emotion]               the head of every task: HeadConfig, and preset = "linear" | "mlp" | ...
     [emotion.tasks.TASK]    what is different for one task
 
-A key that is unknown is refused, with the known one that looks most like it.
+A key that is unknown is refused, with the known one that looks most like it; so is a value out of its range.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from edge_ecg.errors import UsageError
+from edge_ecg.heads.intervals import INTERVAL_FEATURES
+from edge_ecg.heads.personal import PERSONAL_FEATURES
 
 from .heads import PRESETS, HeadConfig
+from .networks import WINDOW_SAMPLES
 from .pretext import PretextConfig
 from .supervised import SupervisedConfig
 from .transformer.finetune import FinetuneConfig
@@ -38,6 +42,30 @@ BUILT_IN = next((place for place in _PLACES if (place / "quick.toml").is_file())
 """Inside the package when installed, beside it in a checkout."""
 
 T = TypeVar("T")
+
+_Limit = tuple[Callable[[float], bool], str]
+_FROM_ONE: _Limit = (lambda value: value >= 1, "1 or more")
+_NONE_OR_MORE: _Limit = (lambda value: value >= 0, "0 or more")
+_ABOVE_NONE: _Limit = (lambda value: value > 0, "above 0")
+_SHARE: _Limit = (lambda value: 0 <= value <= 1, "from 0 to 1")
+_PIECES: _Limit = (lambda value: 1 <= value <= WINDOW_SAMPLES, f"from 1 to {WINDOW_SAMPLES}")
+
+_LIMITS: Mapping[str, _Limit] = {
+    "learning_rate": _ABOVE_NONE, "lr_factor": _ABOVE_NONE,
+    "lr_every": _FROM_ONE, "lr_every_epochs": _FROM_ONE,
+    "cooldown_steps": _NONE_OR_MORE, "l2": _NONE_OR_MORE, "weight_decay": _NONE_OR_MORE,
+    "dropout": (lambda value: 0 <= value < 1, "0 or more and below 1"),
+    "seed": (lambda value: 0 <= value < 2**63, "0 or more and below 2 to the 63rd"),
+    "seeds": (lambda value: 0 <= value < 2**63, "0 or more and below 2 to the 63rd"),
+    "evaluation_windows": _NONE_OR_MORE, "evaluate_every": _NONE_OR_MORE, "keep_steps": _FROM_ONE,
+    "hidden": _FROM_ONE, "head_hidden": _FROM_ONE, "epochs": _FROM_ONE, "batch": _FROM_ONE,
+    "block": _FROM_ONE, "buffer": _FROM_ONE,
+    "noise_probability": _SHARE, "swap_probability": _SHARE,
+    "permute_pieces": _PIECES, "warp_pieces": _PIECES, "warp_stretch": _FROM_ONE, "spread": _FROM_ONE,
+    "c": _ABOVE_NONE, "c_plain": _ABOVE_NONE, "c_intervals": _ABOVE_NONE,
+    "rounding_penalty": _NONE_OR_MORE, "baseline_s": _NONE_OR_MORE, "context_s": _NONE_OR_MORE,
+}  # fmt: skip
+"""What a key's numbers may be, whichever table it stands in; what hangs on several keys the stages check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +118,19 @@ def load_recipe(name: str) -> Recipe:
     """
     known = built_in_recipes()
     path = known.get(name, Path(name))
+    if path.suffix == ".yaml" or (name not in known and (BUILT_IN / f"{name}.yaml").is_file()):
+        raise UsageError(
+            f"There is no recipe {name!r} of a training.",
+            why="It is one of an evaluation.",
+            remedy=f"Use edge-ecg evaluate --recipe {name}, or here one of {', '.join(known)}.",
+        )
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The recipe {path} is not TOML.", why=f"{error}.") from error
+    except OSError as error:
+        if path.exists():
+            raise UsageError(f"The recipe {path} cannot be read.", why=f"{error.strerror}.") from error
         raise UsageError(
             f"There is no recipe {name!r}.",
             why=f"It is neither a file nor one of {', '.join(known)}.",
@@ -167,13 +205,15 @@ def make(kind: type[T], table: Any, where: str, base: T | None = None) -> T:
     Raises
     ------
     UsageError
-        If a key is unknown or missing, or a value has the wrong type.
+        If a key is unknown or missing, or a value has the wrong type or is out of its range.
 
     """
     table = _table(table, where)
     hints = get_type_hints(kind)
     _refuse_unknown(table, set(hints), where)
     values = {key: _convert(value, hints[key], f"{where} {key}") for key, value in table.items()}
+    for key, value in values.items():
+        _refuse_out_of_range(key, value, f"{where} {key}")
     if base is not None:
         return dataclasses.replace(base, **values)  # type: ignore[type-var]
     required = [
@@ -189,7 +229,20 @@ def make(kind: type[T], table: Any, where: str, base: T | None = None) -> T:
 
 def _head(table: Any, base: HeadConfig, where: str) -> HeadConfig:
     entries = dict(_table(table, where))
-    return make(HeadConfig, entries, where, _preset(entries, PRESETS, base, where))
+    head = make(HeadConfig, entries, where, _preset(entries, PRESETS, base, where))
+    _refuse_other_names(head.intervals, INTERVAL_FEATURES, f"{where} intervals")
+    _refuse_other_names(head.personal, PERSONAL_FEATURES, f"{where} personal")
+    return head
+
+
+def _refuse_other_names(names: tuple[str, ...], known: tuple[str, ...], where: str) -> None:
+    for name in names or ("",):
+        if name not in known:
+            raise UsageError(
+                f"{where} names the unknown feature {name!r}." if name else f"{where} names no feature.",
+                why=f"There are {', '.join(known)}.",
+                remedy="Name one of them, or leave the key out.",
+            )
 
 
 def _transformer(table: Any, where: str) -> TransformerConfig:
@@ -237,6 +290,16 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         why=f"It must be of the type {getattr(hint, '__name__', hint)}.",
         remedy="Correct it in the recipe.",
     )
+
+
+def _refuse_out_of_range(key: str, value: Any, where: str) -> None:
+    """Refuse infinities, what is not a number, and what the table of limits does not allow."""
+    allowed, words = _LIMITS.get(key, (math.isfinite, "a finite number"))
+    for one in value if isinstance(value, tuple) else (value,):
+        if type(one) in (int, float) and not (math.isfinite(one) and allowed(one)):
+            raise UsageError(
+                f"{where} cannot be {one!r}.", why=f"It must be {words}.", remedy="Correct it in the recipe."
+            )
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ RUN/cache/           embeddings, safe to delete
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,12 @@ from edge_ecg.errors import DataError
 
 from .checkpoint import write_atomically
 from .networks import TRUNK_PARAMETERS, TRUNK_RECEPTIVE_FIELD_SAMPLES, TRUNK_STRIDE, TrunkShape
+
+_OBJECTS = (
+    "encoder", "pretext", "supervised", "emotion", "tasks", "preprocessing", "card", "head_encoders",
+    "card_encoders",
+)  # fmt: skip
+"""Entries of run.json that others look into."""
 
 
 def encoder_facts(shape: TrunkShape) -> dict[str, Any]:
@@ -66,6 +73,11 @@ class RunDir:
         """The folder of computed things that may be deleted."""
         return self.path / "cache"
 
+    def encoder_sha256(self) -> str:
+        """Return the SHA-256 of the trunk's file: heads and cards remember which weights they are of."""
+        with self.encoder.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def head(self, task: str) -> Path:
         """The head of a task."""
         return self.path / "heads" / f"{task}.npz"
@@ -111,6 +123,11 @@ class RunDir:
             ) from error
         if not isinstance(facts, dict):
             raise DataError(f"{path} does not hold an object.", remedy="Train the run again.")
+        for name in _OBJECTS:
+            if not isinstance(facts.get(name, {}), dict):
+                raise DataError(
+                    f"{path} is damaged.", why=f"{name!r} is no object.", remedy="Train the run again."
+                )
         return facts
 
     def update_json(self, **entries: Any) -> None:

@@ -35,6 +35,10 @@ NO_RULES: Mapping[str, object] = MappingProxyType({"kind": "whole", "rules": {}}
 WINDOWS, META, STORE = "windows.npy", "meta.npz", "store.json"
 STRINGS = ("subject", "session", "dataset", "lead")
 NUMBERS = ("start_s", "heart_rate_bpm", "quality")
+# What of store.json is always there.
+_PARTS = {
+    "labels": dict, "preprocessing": dict, "preprocessing_hash": str, "datasets": list, "windowing": dict,
+}  # fmt: skip
 
 
 def preprocessing_hash(preprocessing: Mapping[str, object]) -> str:
@@ -170,6 +174,8 @@ class WindowStore:
         path = Path(path)
         try:
             info = json.loads((path / STORE).read_text(encoding="utf-8"))
+            if not isinstance(info, dict):
+                raise ValueError("it does not hold an object")
             schema = info["schema"]
         except FileNotFoundError:
             raise DataError(
@@ -185,6 +191,9 @@ class WindowStore:
                 why=f"This edge-ecg reads schema {SCHEMA}.",
                 remedy="Prepare it again with this version.",
             )
+        for name, kind in _PARTS.items():
+            if not isinstance(info.get(name), kind):
+                raise _damaged(path, f"{STORE}: {name!r} is missing or of another kind")
         try:
             windows = np.load(path / WINDOWS, mmap_mode="r", allow_pickle=False)
             # numpy forgets to close a damaged file that it opened itself.
@@ -195,8 +204,11 @@ class WindowStore:
         except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise _damaged(path, str(error)) from None
         sizes = {len(values) for values in (*columns.values(), *labels.values())}
-        if windows.ndim != 2 or windows.dtype != np.float32 or sizes != {len(windows)}:
+        if windows.shape[1:] != (WINDOW_SAMPLES,) or windows.dtype != np.float32 or sizes != {len(windows)}:
             raise _damaged(path, "its windows and their table do not belong together")
+        for task, values in labels.items():
+            if len(values) and not NO_LABEL <= values.min() <= values.max() < len(info["labels"][task]):
+                raise _damaged(path, f"a label of the task {task!r} names none of its classes")
         return cls(path=path, windows=windows, info=info, _labels=labels, **columns)
 
 

@@ -10,7 +10,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -101,21 +102,29 @@ class StoreWriter:
         # Named before it is made, so that an interrupt in between finds it.
         self._folder = self._beside()
         try:
-            if self.private:
-                private_folder(self._folder)
-            else:
-                self._folder.mkdir(parents=True)
-            self._file = self._create(WINDOWS)
-            self._write_header()
-        except OSError as error:
-            self._discard()
-            raise DataError(
-                f"{self.path} cannot be written.", why=f"{error}.", remedy="Give another place with -o."
-            ) from None
+            with self._told():
+                if self.private:
+                    private_folder(self._folder)
+                else:
+                    self._folder.mkdir(parents=True)
+                self._file = self._create(WINDOWS)
+                self._write_header()
         except BaseException:
             self._discard()
             raise
         return self
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Make a sentence of a disk that is full or may not be written to."""
+        try:
+            yield
+        except OSError as error:
+            raise DataError(
+                f"{self.path} cannot be written.",
+                why=f"{error}.",
+                remedy="Make room, or give another place with -o.",
+            ) from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -133,7 +142,8 @@ class StoreWriter:
 
     def _discard(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what is still buffered may not fit, and is not wanted
+                self._file.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -145,7 +155,8 @@ class StoreWriter:
         if window.shape != (WINDOW_SAMPLES,) or window.dtype != np.float32:
             raise ValueError(f"a window is ({WINDOW_SAMPLES},) float32, not {window.shape} {window.dtype}")
         assert self._file is not None, "use the writer in a with block"
-        self._file.write(window.tobytes())
+        with self._told():
+            self._file.write(window.tobytes())
         self._meta.append(meta)
 
     def commit(
@@ -163,12 +174,6 @@ class StoreWriter:
         """
         assert self._file is not None, "use the writer in a with block"
         assert self._folder is not None
-        self._write_header()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        with self._create(META) as file:
-            np.savez_compressed(file, allow_pickle=False, **self._columns(labels))
         info = {
             "schema": SCHEMA,
             "windows": len(self._meta),
@@ -180,9 +185,16 @@ class StoreWriter:
             "labelling": dict(labelling),
             "labels_hash": labels_hash(labels, labelling),
         }
-        with self._create(STORE) as file:
-            file.write((json.dumps(info, indent=2) + "\n").encode())
-        self._move_into_place()
+        with self._told():
+            self._write_header()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            with self._create(META) as file:
+                np.savez_compressed(file, allow_pickle=False, **self._columns(labels))
+            with self._create(STORE) as file:
+                file.write((json.dumps(info, indent=2) + "\n").encode())
+            self._move_into_place()
         return WindowStore.open(self.path)
 
     def _columns(self, labels: Mapping[str, tuple[str, ...]]) -> dict[str, NDArray[Any]]:

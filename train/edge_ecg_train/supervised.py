@@ -323,6 +323,7 @@ def run_supervised(
         run.update_json(
             encoder=encoder_facts(config.trunk),
             tasks={task: {"labels": list(names)}},
+            head_encoders={task: run.encoder_sha256()},
             supervised=entry,
             store=str(store.path.resolve()),
             preprocessing=dict(store.preprocessing),

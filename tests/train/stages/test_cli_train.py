@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -72,6 +73,20 @@ def test_time_limit_says_how_to_go_on_and_the_command_works(tmp_path, store, rec
     assert "done, 4 steps" in capsys.readouterr().out
 
 
+def test_the_command_to_go_on_keeps_what_changes_the_weights_and_any_name(
+    tmp_path, store, recipe_file, capsys
+):
+    run = tmp_path / "anna's run; ls"
+    more = ("--precision", "fp32", "--max-minutes", "0.00001")
+    assert pretext(store, run, recipe_file, *more) == 0
+    (line,) = [text for text in capsys.readouterr().err.splitlines() if "Go on with:" in text]
+    words = shlex.split(line.partition("Go on with: ")[2])
+    assert words[words.index("-o") + 1] == str(run)
+    assert words[words.index("--precision") + 1] == "fp32"
+    assert main(words[1:]) == 0
+    assert json.loads((run / "run.json").read_text())["pretext"]["precision"] == "fp32"
+
+
 def test_interrupt_saves_and_exits_130(tmp_path, store, recipe_file):
     long = tmp_path / "long.toml"
     settings = ("steps = 100000", "batch_windows = 1", "evaluation_windows = 1", "evaluate_every = 1")
@@ -102,6 +117,7 @@ def test_refusals(tmp_path, store, recipe_file, capsys):
     assert main(["train", "emotion", str(tmp_path), str(store.path), *FLAGS]) == 5
     assert pretext(store, tmp_path / "r", Path("quik")) == 2
     assert main(["train", "pretext", str(store.path), "-o", str(tmp_path / "r"), "--threads", "-1"]) == 2
+    assert pretext(store, tmp_path / "r", recipe_file, "--devices", "0") == 2
     empty = tmp_path / "empty.toml"
     empty.write_text("")
     assert pretext(store, tmp_path / "r", empty) == 2

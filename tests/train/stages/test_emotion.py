@@ -175,6 +175,8 @@ def test_all_tasks_share_one_embedding_pass(run, store):
     assert facts["emotion"]["level"]["windows"] == {"low": 12, "middle": 12, "high": 12}
     assert facts["store"] == str(store.path.resolve())
     assert facts["preprocessing"] == dict(store.preprocessing)
+    # By which an export sees that they are not of another encoder.
+    assert facts["head_encoders"] == dict.fromkeys(("stress", "level"), run.encoder_sha256())
 
 
 def test_saved_head_tells_the_made_up_stress(run, store):

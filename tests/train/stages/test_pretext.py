@@ -213,6 +213,14 @@ def test_damaged_checkpoint_is_refused(tmp_path, store, damage):
         run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32, resume=True)
 
 
+@pytest.mark.parametrize("state", [[1], {"config": {}}])
+def test_a_checkpoint_without_its_parts_is_refused(tmp_path, store, state):
+    run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32)
+    torch.save(state, tmp_path / "r" / "checkpoint.pt")
+    with pytest.raises(DataError, match="of another version"):
+        run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32, resume=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [({"steps": 0}, UsageError), ({"versions": 8}, UsageError), ({"holdout": 1.0}, UsageError)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -122,13 +123,30 @@ def test_atomic_write_keeps_the_old_file_when_it_fails(tmp_path):
 
     def fail(file) -> None:
         file.write(b"half")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match=r"cannot be written. No space left on device.*--resume"):
         write_atomically(path, fail)
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]  # half a file would only take room
     write_atomically(path, lambda file: file.write(b"new"))
     assert path.read_bytes() == b"new"
+
+
+def test_curves_that_find_no_room_are_a_sentence(tmp_path, monkeypatch):
+    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+
+    class Full:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def add_scalar(self, *_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def close(self) -> None: ...
+
+    monkeypatch.setattr(tensorboard, "SummaryWriter", Full)
+    with pytest.raises(DataError, match=r"curves in .* cannot be written. No space left"):
+        train(Counter(), 3, lambda: None, Session(), evaluate_every=0, curves_in=tmp_path)
 
 
 def test_run_json_keeps_what_it_is_not_told(tmp_path):
@@ -139,7 +157,7 @@ def test_run_json_keeps_what_it_is_not_told(tmp_path):
     assert run.read_json() == {"name": "stress", "pretext": {"steps": 3}, "tasks": {"stress": {}}}
 
 
-@pytest.mark.parametrize("content", [None, "", "[1]", "{"])
+@pytest.mark.parametrize("content", [None, "", "[1]", "{", '{"tasks": []}', '{"emotion": 3}'])
 def test_what_is_no_run_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "run.json").write_text(content)

@@ -109,6 +109,7 @@ def run_finetune(
         run.update_json(
             encoder=transformer_facts(trainer.network.trunk.config),
             tasks={task: {"labels": list(names)}},
+            head_encoders={task: run.encoder_sha256()},
             supervised=entry,
             store=str(store.path.resolve()),
             preprocessing=dict(store.preprocessing),
