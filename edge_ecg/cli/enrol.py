@@ -138,9 +138,16 @@ def _refit(args: argparse.Namespace, path: Path) -> int:
             "A refit takes a recording with marks, and nothing else.",
             remedy="edge-ecg enrol --refit --port file:RECORDING",
         )
+    address = _address(args)
+    if address.scheme != "file":
+        # A live source has no end, and nothing is fitted before it.
+        raise UsageError(
+            f"{address.text} is not a recording; a refit takes one with marks.",
+            remedy="edge-ecg record, marks beside it, then: edge-ecg enrol --refit --port file:RECORDING",
+        )
     profile = load_profile(path)
     model = chosen_model(args)
-    with open_source(_address(args), device=args.device) as source:
+    with open_source(address, device=args.device) as source:
         marked = MarkedWindows(model, profile, source.info.fs_hz, notch_hz=args.notch)
         for item in source:
             if not isinstance(item, SourceEvent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
@@ -75,12 +76,16 @@ def run(args: argparse.Namespace) -> int:
             announce()
 
     def announce() -> None:
-        command = getattr(host, "command", f"edge-ecg run --port {host.port}")
+        command = getattr(host, "command", f"edge-ecg run --port {shlex.quote(host.port)}{named}")
         tell(
             {"type": "port", "port": host.port, "device": args.kind, "command": command},
             f"A virtual {args.kind} is at {host.port}. Open it with: {command}",
         )
 
+    from ..sources.virtual import VIRTUAL_KINDS
+
+    # On a port nobody asks for what speaks Bluetooth LE alone: it has to be named there.
+    named = f" --device {VIRTUAL_KINDS[args.kind].device}" if VIRTUAL_KINDS[args.kind].radio else ""
     with _host(args, _device(args), changed) as host:
         port = host.port
         announce()

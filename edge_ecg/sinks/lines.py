@@ -83,7 +83,8 @@ def summary(end: EndRecord) -> str:
     reconnects = end.counters.get("reconnects", 0)
     if reconnects:
         loss += f", connected again {reconnects} time{'s' if reconnects > 1 else ''}"
-    return f"{end.decisions} decisions, {end.withheld} withheld, {loss}; ended: {end.reason.rstrip('.')}."
+    decisions = f"{end.decisions} decision{'' if end.decisions == 1 else 's'}"
+    return f"{decisions}, {end.withheld} withheld, {loss}; ended: {end.reason.rstrip('.')}."
 
 
 def _measures(record: DecisionRecord) -> str:

@@ -163,6 +163,7 @@ def test_a_profile_of_another_model_is_exit_code_4_naming_both(
         (("--undo", "--refit"), 2),
         (("--refit",), 2),
         (("--refit", "--demo"), 2),
+        (("--refit", "--port", "sim:"), 2),
         (("--undo", "--profile", "nowhere.json"), 5),
         (("--refit", "--port", "file:x.csv", "--profile", "nowhere.json"), 5),
     ],

@@ -47,7 +47,7 @@ def test_sentences_with_priorities() -> None:
         "<6>no decision: lead off, noisy, signal 97 %, 7 samples lost in 60 s",
         "<4>lost, why: it was unplugged",
         "<6>reconnected, attempts: 2",
-        "<5>Session over: 1 decisions, 2 withheld, no samples lost; ended: stopped.",
+        "<5>Session over: 1 decision, 2 withheld, no samples lost; ended: stopped.",
     ]
 
 
