@@ -18,7 +18,7 @@ from ..home import home_folder
 from ..model import Model
 from ..people import PROFILE, real_place
 from ..pipeline import utc_now
-from ..profile import Profile, load_profile, save_profile, undo_profile
+from ..profile import Profile, load_profile, require_place, save_profile, undo_profile
 from ..refitting import MarkedWindows, RefitReport
 from ..samples import SourceEvent
 from ..session import MARKER
@@ -99,6 +99,7 @@ def _enrol(args: argparse.Namespace) -> int:
     duration_s = DEFAULT_S if args.duration is None else args.duration
     check_duration(duration_s)
     model = chosen_model(args)
+    require_place(args.profile or default_path(os.environ))
     path, person = _new_profile(args)
     replaces = path.exists()
     with ExitStack() as stack:
