@@ -54,11 +54,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--speed", type=seconds, default=1.0, metavar="N", help="times real time (default: 1)"
     )
     parser.add_argument("--loop", action="store_true", help="begin the recording again when it is over")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="of everything random (default: 0)")
     parser.epilog = (
         "Example: edge-ecg simulate shimmer3 --from file:rec.edf --fault bit-flip --pty /tmp/ecg, then, "
         "elsewhere: edge-ecg run --port /tmp/ecg"
     )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text!r}")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:

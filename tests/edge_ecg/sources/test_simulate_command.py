@@ -131,6 +131,7 @@ def test_it_hangs_up_at_the_end_of_its_recording(simulate: Start, tmp_path: Path
         (("shimmer3", "--tcp", "99999"), 3, "TCP port 99999 cannot be had"),
         (("shimmer3", "--story", "rest:5"), 2, "needs its length"),
         (("shimmer3", "--noise", "-1"), 2, "--noise"),
+        (("shimmer3", "--seed", "-1"), 2, "must be a whole number from 0 on"),
     ],
 )
 def test_wrong_usage(simulate: Start, arguments: tuple[str, ...], code: int, what: str) -> None:
