@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
 from ..model import Model, load_model
+from ..naming import nameless
 from ..profile import Profile, load_profile
 from ..session import BlockSink, Session
 from ..sinks import JsonLines, Sink
@@ -222,7 +223,7 @@ def _lsl_outlet(stack: ExitStack, source: Source, name: str) -> BlockSink:
 def _lsl_records(source: Source, name: str) -> Sink:
     from ..sinks.lsl_records import LslRecords
 
-    return LslRecords(f"{name} records", source.info.address)
+    return LslRecords(f"{name} records", nameless(source.info.address))
 
 
 def _sink(args: argparse.Namespace, session: Session) -> Sink:
