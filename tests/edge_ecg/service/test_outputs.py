@@ -57,6 +57,11 @@ def test_outside_of_systemd_there_are_no_priorities() -> None:
     assert not in_journal({})
 
 
+def test_a_mark_is_one_line_of_the_log() -> None:
+    mark = EventRecord("marker", NOW, 4.0, {"text": "one\n<0>two"})
+    assert Rig("events", prefixed=False).lines(mark) == ["marker, text: one\N{REPLACEMENT CHARACTER}<0>two"]
+
+
 def test_events_alone() -> None:
     assert len(Rig("events").lines(START, DECISION, WITHHELD, LOST, END)) == 3
 
