@@ -7,7 +7,9 @@ here: ``--json``, how a foreseen failure is printed, what an interrupt does, wha
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -82,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; foreseen failures are printed, bugs propagate."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _fill_closed_streams()
+    _escape_what_stdout_lacks()
     with interrupt_on_termination():
         try:
             code = _dispatch(arguments)
@@ -120,6 +123,20 @@ def _fill_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, for the process's life
+
+
+def _escape_what_stdout_lacks() -> None:
+    """Print letters that stdout's encoding lacks as JSON writes them: marks may hold any."""
+    codecs.register_error("edge-ecg", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="edge-ecg")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
 
 
 def _silence_stdout() -> None:

@@ -322,6 +322,25 @@ def test_streams_that_were_closed_before_the_start_lead_nowhere(tmp_path: Path) 
         path.unlink()
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_the_encoding_of_stdout_lacks_is_escaped(form: tuple[str, ...], tmp_path: Path) -> None:
+    """A Latin terminal, or LC_ALL=C; the escapes are those of JSON."""
+    path = tmp_path / "rest.csv"
+    path.write_text("t_s,ecg_mv\n" + "".join(f"{n / 250},0.1\n" for n in range(500)))
+    (tmp_path / "rest.marks.csv").write_text(
+        "t_s,label\n0.5,\u00dcbung \u65e5 \U0001f600\n", encoding="utf-8"
+    )
+    done = subprocess.run(
+        edge_ecg_command("replay", path, *form),
+        capture_output=True, text=True, timeout=60, env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert r"\u00dcbung \u65e5 \ud83d\ude00" in done.stdout
+    if form:
+        (mark,) = [one for one in records(done.stdout) if one.get("event") == "marker"]
+        assert mark["text"] == "\u00dcbung \u65e5 \U0001f600"
+
+
 def test_each_line_is_there_at_once(bundle_path: Path) -> None:
     """Nothing waits in a buffer: the start record arrives long before the session is over."""
     command = edge_ecg_command("run", "--port", "sim:shimmer3", "--json", "--model", bundle_path)
