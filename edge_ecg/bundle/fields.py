@@ -84,6 +84,13 @@ class Fields:
             raise FieldError(f"{self.where}.{key} must be a text of one line, not {_shown(value)}")
         return str(value)
 
+    def any_text(self, key: str) -> str:
+        """Return a string that may hold any sign; who shows it takes care of what a terminal would obey."""
+        value = self._get(key)
+        if not isinstance(value, str):
+            raise FieldError(f"{self.where}.{key} must be a text, not {_shown(value)}")
+        return value
+
     def choice(self, key: str, allowed: Sequence[str]) -> str:
         """Return one of the allowed strings."""
         value = self.text(key)

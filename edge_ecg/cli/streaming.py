@@ -14,6 +14,7 @@ from ..naming import nameless
 from ..profile import Profile, load_profile
 from ..session import BlockSink, Session
 from ..sinks import JsonLines, Sink
+from ..sinks.lines import shown
 from ..sinks.several import BlockSinks, Sinks
 from ..sources import Address, Source, open_source
 from ..sources.lsl_link import load_pylsl
@@ -181,9 +182,9 @@ def stream(
             failure = error
         sink.write(session.end(reason))
     if recorder is not None:
-        kept = f"{recorder.samples} samples recorded in {recorder.path}"
+        kept = f"{recorder.samples} samples recorded in {shown(recorder.path)}"
         if recorder.failed:
-            kept = f"Not all of {recorder.samples} samples are in {recorder.path}"
+            kept = f"Not all of {recorder.samples} samples are in {shown(recorder.path)}"
         print(kept, file=sys.stderr)
     if failure is not None:
         raise failure

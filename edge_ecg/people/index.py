@@ -240,7 +240,8 @@ def _decoded(value: Any) -> dict[str, Person]:
 
 
 def _file(fields: Fields) -> KnownFile:
-    path = fields.text("path")
+    # A name in another encoding, or with a line end in it: one such file must not lock out all people.
+    path = fields.any_text("path")
     if not os.path.isabs(path) or "\0" in path:
         raise FieldError(f"{fields.where}.path must be an absolute path, not {path!r}")
     return KnownFile(Path(path), fields.choice("kind", KINDS), fields.text("created"))
