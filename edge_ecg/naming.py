@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
+from urllib.parse import quote, unquote_plus
 
 _FILE = "file:"
 _ENDINGS = (".edf", ".hea", ".dat", ".csv", ".tsv", ".txt", ".gz", ".h5", ".hdf5", ".npz", ".npy")
@@ -16,9 +17,13 @@ _OPTIONS = ("speed", "start", "duration", "channel", "fs", "unit", "scale", "off
 
 
 def nameless(address: str) -> str:
-    """Return ``file:*.edf?channel=II`` for ``file:/study/anna.edf?channel=II``; others as they are."""
+    """Return ``file:*.edf?channel=II`` for ``file:/study/anna.edf?channel=II``; others as they are.
+
+    A virtual device that plays a recording (``sim:shimmer3?from=file:anna.edf``) does not name it either.
+    """
     if not _is_file(address):
-        return address
+        place, question, options = address.partition("?")
+        return place + question + "&".join(map(_nameless_option, options.split("&")))
     path, _, options = address[len(_FILE) :].partition("?")
     kept = "&".join(word for word in options.split("&") if word.lower().partition("=")[0] in _OPTIONS)
     return f"{_FILE}*{_ending(path)}" + (f"?{kept}" if kept else "")
@@ -27,7 +32,8 @@ def nameless(address: str) -> str:
 def without_file_name(text: str, address: str) -> str:
     """Return a message without the path of a ``file:`` address: ``*.edf is truncated``."""
     if not _is_file(address):
-        return text
+        played = _played(address)
+        return text if played is None else without_file_name(text, played)
     path = PurePath(address[len(_FILE) :].partition("?")[0])
     if not path.name:
         return text
@@ -35,6 +41,22 @@ def without_file_name(text: str, address: str) -> str:
     text = text.replace(str(path), f"*{ending}").replace(path.name, f"*{ending}")
     # The files of a WFDB record differ in their endings; and a short stem may be part of a word.
     return re.sub(rf"(?<!\w){re.escape(path.stem)}(?!\w)", "*", text)
+
+
+def _nameless_option(word: str) -> str:
+    played = _played(f"?{word}")
+    if played is None:
+        return word
+    return f"{word.partition('=')[0]}={quote(nameless(played), safe=':*')}"
+
+
+def _played(address: str) -> str | None:
+    """The ``file:`` address in the option ``from``; None where there is none."""
+    for word in address.partition("?")[2].split("&"):
+        name, _, value = word.partition("=")
+        if name.lower() == "from" and _is_file(unquote_plus(value)):
+            return unquote_plus(value)
+    return None
 
 
 def _is_file(address: str) -> bool:

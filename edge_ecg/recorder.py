@@ -35,7 +35,8 @@ class Recorder:
     """Write blocks to a new file; an existing one is never touched.
 
     The file is created at once (so that a wrong path is noticed before the device is opened), gets its header
-    from :meth:`begin`, and is taken away again when nothing was recorded.
+    from :meth:`begin`, and is taken away again when nothing was recorded. ``samples`` were given to it; when
+    a write has ``failed``, not all of them are in the file.
 
     Parameters
     ----------
@@ -57,6 +58,7 @@ class Recorder:
         self.path = Path(path)
         self.person = person
         self.samples = 0
+        self.failed = False
         self._clock = clock
         self._flushed_s = clock()
         self._columns: tuple[str, ...] | None = None
@@ -164,6 +166,7 @@ class Recorder:
         )
 
     def _failure(self, error: OSError) -> DataError:
+        self.failed = True
         return DataError(
             f"The recording {self.path} cannot be written.",
             why=f"{error.strerror or error}.",

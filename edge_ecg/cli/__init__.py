@@ -7,6 +7,9 @@ here: ``--json``, how a foreseen failure is printed, what an interrupt does, wha
 from __future__ import annotations
 
 import argparse
+import codecs
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,8 +17,10 @@ from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from .._version import __version__
-from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError, UsageError
+from ..errors import EXIT_DONE, EXIT_INTERRUPTED, DataError, EdgeEcgError, UsageError
 from .signals import interrupt_on_termination
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 DISCLAIMER = "edge-ecg is research software, not a medical device."
 
@@ -78,6 +83,8 @@ class VerbModule(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; foreseen failures are printed, bugs propagate."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _fill_closed_streams()
+    _escape_what_stdout_lacks()
     with interrupt_on_termination():
         try:
             code = _dispatch(arguments)
@@ -97,8 +104,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return EXIT_INTERRUPTED
         except BrokenPipeError:
             # The reader of stdout (`| head`) has had enough. Nothing more can be said there.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _silence_stdout()
             return EXIT_DONE
+        except OSError as error:
+            if not _is_of_stdout(error):
+                raise
+            _silence_stdout()
+            full = DataError(
+                "What was to be printed cannot be written.",
+                why=f"{error.strerror or error}.",
+                remedy="Send stdout elsewhere, or make room on the disk that it goes to.",
+            )
+            print_error(full)
+            return full.exit_code
     return code
 
 
@@ -108,6 +126,46 @@ def _is_somewhere() -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def _fill_closed_streams() -> None:
+    """Give what was closed before the start (``>&-``, some supervisors) a stream that leads nowhere.
+
+    Python has None there, and the next file to be opened would get the number 0, 1 or 2: what a library
+    prints would go into a recording; and, as ``print(file=None)`` means stdout, talk among the data.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, for the process's life
+
+
+def _escape_what_stdout_lacks() -> None:
+    """Print letters that stdout's encoding lacks as JSON writes them: marks may hold any."""
+    codecs.register_error("edge-ecg", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="edge-ecg")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
+
+
+def _silence_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Whether a failed write was one to stdout: then the next one fails, too."""
+    if error.filename is not None or error.errno not in _NO_ROOM:
+        return False
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
 
 
 def print_error(error: EdgeEcgError) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import DeviceError, UsageError
-from . import printable
+from ..sinks.lines import shown
 
 if TYPE_CHECKING:
     from ..discovery import FoundBluetooth, FoundPort, FoundStream, Nearby
@@ -52,7 +52,7 @@ def choose_address(args: argparse.Namespace) -> str:
             remedy=f"Give one of them with --port, or try it without a device: {_DEMO_HINT}",
         )
     address, description = found[0]
-    print(printable(f"Found {address}: {description}."), file=sys.stderr)
+    print(f"Found {shown(address)}: {shown(description)}.", file=sys.stderr)
     return address
 
 

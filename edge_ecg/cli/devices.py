@@ -11,14 +11,15 @@ from dataclasses import asdict
 
 from ..discovery import SCAN_S, FoundPort, Nearby, find_nearby, find_serial_ports
 from ..errors import EXIT_DONE
-from . import printable
+from ..sinks.lines import shown
+from .streaming import seconds_or_none
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
         "--scan",
-        type=float,
+        type=seconds_or_none,
         default=SCAN_S,
         metavar="SECONDS",
         help=f"how long to listen for Bluetooth and LSL (default: {SCAN_S:g}; 0: not at all)",
@@ -33,9 +34,8 @@ def run(args: argparse.Namespace) -> int:
         for line in _objects(ports, nearby):
             print(json.dumps(line, ensure_ascii=False))
     else:
-        # Names come from whoever is in radio range.
-        print(printable("\n".join(_table(ports, nearby))))
-        print(printable(_next_step(ports, nearby)), file=sys.stderr)
+        print("\n".join(_table(ports, nearby)))
+        print(_next_step(ports, nearby), file=sys.stderr)
     return EXIT_DONE
 
 
@@ -67,7 +67,8 @@ def _rows(ports: list[FoundPort], nearby: Nearby) -> Iterator[tuple[str, str]]:
 
 
 def _table(ports: list[FoundPort], nearby: Nearby) -> list[str]:
-    rows = list(_rows(ports, nearby))
+    # Whoever is in radio range chooses such a name.
+    rows = [(shown(address), shown(description)) for address, description in _rows(ports, nearby)]
     width = max((len(address) for address, _ in rows), default=0)
     lines = [f"{address:<{width}}  {description}" for address, description in rows]
     if not ports:
@@ -88,5 +89,5 @@ def _next_step(ports: list[FoundPort], nearby: Nearby) -> str:
             return f"Next: edge-ecg run --port {shlex.quote(port.address)}"
     for one in (*nearby.paired, *nearby.heard):
         if one.streams:
-            return f"Next: edge-ecg run --port {shlex.quote(one.port)}"
+            return f"Next: edge-ecg run --port {shlex.quote(shown(one.port))}"
     return "Next: edge-ecg run --demo   (a simulated Shimmer3; needs no device)"

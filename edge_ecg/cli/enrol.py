@@ -18,7 +18,7 @@ from ..home import home_folder
 from ..model import Model
 from ..people import PROFILE, real_place
 from ..pipeline import utc_now
-from ..profile import Profile, load_profile, save_profile, undo_profile
+from ..profile import Profile, load_profile, require_place, save_profile, undo_profile
 from ..refitting import MarkedWindows, RefitReport
 from ..samples import SourceEvent
 from ..session import MARKER
@@ -99,6 +99,7 @@ def _enrol(args: argparse.Namespace) -> int:
     duration_s = DEFAULT_S if args.duration is None else args.duration
     check_duration(duration_s)
     model = chosen_model(args)
+    require_place(args.profile or default_path(os.environ))
     path, person = _new_profile(args)
     replaces = path.exists()
     with ExitStack() as stack:
@@ -138,9 +139,16 @@ def _refit(args: argparse.Namespace, path: Path) -> int:
             "A refit takes a recording with marks, and nothing else.",
             remedy="edge-ecg enrol --refit --port file:RECORDING",
         )
+    address = _address(args)
+    if address.scheme != "file":
+        # A live source has no end, and nothing is fitted before it.
+        raise UsageError(
+            f"{address.text} is not a recording; a refit takes one with marks.",
+            remedy="edge-ecg record, marks beside it, then: edge-ecg enrol --refit --port file:RECORDING",
+        )
     profile = load_profile(path)
     model = chosen_model(args)
-    with open_source(_address(args), device=args.device) as source:
+    with open_source(address, device=args.device) as source:
         marked = MarkedWindows(model, profile, source.info.fs_hz, notch_hz=args.notch)
         for item in source:
             if not isinstance(item, SourceEvent):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..errors import EXIT_DONE, DataError, UsageError
 from ..people import Fate, People, Person, Removal, forget, plan
-from . import printable
+from ..sinks.lines import shown
 from .person import people_here
 
 _STATES = {Fate.REMOVE: "to remove", Fate.REMOVED: "removed", Fate.GONE: "gone", Fate.KEPT: "NOT removed"}
@@ -90,7 +90,7 @@ def _say(args: argparse.Namespace, person: Person, removals: Sequence[Removal]) 
 
 
 def _line(removal: Removal) -> str:
-    return f"{_STATES[removal.fate]:>11}  {removal.kind:9}  {printable(str(removal.path))}" + (
+    return f"{_STATES[removal.fate]:>11}  {removal.kind:9}  {shown(removal.path)}" + (
         f"  ({removal.why})" if removal.why else ""
     )
 
@@ -103,7 +103,7 @@ def _list(args: argparse.Namespace, people: People) -> int:
             continue
         print(person.pseudonym + ("" if person.name is None else f"  {person.name}"))
         for file in person.files:
-            print(f"  {file.kind:9}  {printable(str(file.path))}")
+            print(f"  {file.kind:9}  {shown(file.path)}")
     if not known:
         print(f"Nobody is known here ({people.path}).", file=sys.stderr)
     return EXIT_DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
@@ -53,11 +54,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--speed", type=seconds, default=1.0, metavar="N", help="times real time (default: 1)"
     )
     parser.add_argument("--loop", action="store_true", help="begin the recording again when it is over")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--seed", type=_seed, default=0, help="of everything random (default: 0)")
     parser.epilog = (
         "Example: edge-ecg simulate shimmer3 --from file:rec.edf --fault bit-flip --pty /tmp/ecg, then, "
         "elsewhere: edge-ecg run --port /tmp/ecg"
     )
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text!r}")
+    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,12 +82,16 @@ def run(args: argparse.Namespace) -> int:
             announce()
 
     def announce() -> None:
-        command = getattr(host, "command", f"edge-ecg run --port {host.port}")
+        command = getattr(host, "command", f"edge-ecg run --port {shlex.quote(host.port)}{named}")
         tell(
             {"type": "port", "port": host.port, "device": args.kind, "command": command},
             f"A virtual {args.kind} is at {host.port}. Open it with: {command}",
         )
 
+    from ..sources.virtual import VIRTUAL_KINDS
+
+    # On a port nobody asks for what speaks Bluetooth LE alone: it has to be named there.
+    named = f" --device {VIRTUAL_KINDS[args.kind].device}" if VIRTUAL_KINDS[args.kind].radio else ""
     with _host(args, _device(args), changed) as host:
         port = host.port
         announce()

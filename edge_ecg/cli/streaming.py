@@ -10,9 +10,11 @@ from pathlib import Path
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, EdgeEcgError
 from ..model import Model, load_model
+from ..naming import nameless
 from ..profile import Profile, load_profile
 from ..session import BlockSink, Session
 from ..sinks import JsonLines, Sink
+from ..sinks.lines import shown
 from ..sinks.several import BlockSinks, Sinks
 from ..sources import Address, Source, open_source
 from ..sources.lsl_link import load_pylsl
@@ -22,15 +24,26 @@ from .verify import add_untrusted, say_untrusted
 
 def seconds(text: str) -> float:
     """Parse a positive number of seconds for argparse."""
-    value = float(text)
+    value = _number(text)
     if not 0 < value < math.inf:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
     return value
 
 
 def seconds_or_none(text: str) -> float:
     """Parse a number of seconds that may be 0 for argparse."""
-    return 0.0 if float(text) == 0 else seconds(text)
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be 0 or a number above it, not {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    """The number that a text is, or one that no range holds."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def add_source_options(
@@ -169,7 +182,10 @@ def stream(
             failure = error
         sink.write(session.end(reason))
     if recorder is not None:
-        print(f"{recorder.samples} samples recorded in {recorder.path}", file=sys.stderr)
+        kept = f"{recorder.samples} samples recorded in {shown(recorder.path)}"
+        if recorder.failed:
+            kept = f"Not all of {recorder.samples} samples are in {shown(recorder.path)}"
+        print(kept, file=sys.stderr)
     if failure is not None:
         raise failure
     return code
@@ -208,7 +224,7 @@ def _lsl_outlet(stack: ExitStack, source: Source, name: str) -> BlockSink:
 def _lsl_records(source: Source, name: str) -> Sink:
     from ..sinks.lsl_records import LslRecords
 
-    return LslRecords(f"{name} records", source.info.address)
+    return LslRecords(f"{name} records", nameless(source.info.address))
 
 
 def _sink(args: argparse.Namespace, session: Session) -> Sink:

@@ -246,7 +246,11 @@ def _write_picture(args: argparse.Namespace, stretch: Stretch, source: Source, p
     try:
         write_private(args.svg, picture(stretch, paper, _title(source), note).encode())
     except OSError as error:
-        raise DataError(f"{args.svg} cannot be written.", why=f"{error.strerror or error}.") from error
+        raise DataError(
+            f"{args.svg} cannot be written.",
+            why=f"{error.strerror or error}.",
+            remedy="Give --svg a path in a folder that you may write to, on a disk with room.",
+        ) from error
     print(f"{stretch.to_s - stretch.from_s:.1f} s in {args.svg}", file=sys.stderr)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -16,6 +17,8 @@ from .codec import KIND, SCHEMA, decode, encode
 
 # A real one has some 10 kB; a device must not run out of memory because of a wrong path.
 _MAX_BYTES = 4 * 1024 * 1024
+# Within so many every profile says that it is one.
+_HEAD_BYTES = 40
 _UNKNOWN = "unknown"
 
 
@@ -43,6 +46,38 @@ def load_profile(path: str | os.PathLike[str]) -> Profile:
     """
     where = Path(path)
     return _decoded(where, _entries(where))
+
+
+def require_place(path: str | os.PathLike[str]) -> None:
+    """Find out whether a profile can be kept at ``path``, before anybody sits still for two minutes.
+
+    Raises
+    ------
+    DataError
+        When :func:`save_profile` could not write there, or would replace a file that is something else. A
+        profile that is damaged may be replaced.
+
+    """
+    target = Path(path)
+    try:
+        if target.exists():
+            with target.open("rb") as file:
+                begin = file.read(_MAX_BYTES).strip(b"\0 \r\n\t")
+            torn = begin.startswith(b"{") and len(begin) < _HEAD_BYTES
+            if begin and not torn and KIND.encode() not in begin:
+                raise DataError(
+                    f"{target} exists already and is no profile of edge-ecg; it is not replaced.",
+                    remedy="Give --profile another name.",
+                )
+        folder = target.absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unwritable(target, error) from error
 
 
 def save_profile(profile: Profile, path: str | os.PathLike[str]) -> None:

@@ -11,7 +11,7 @@ from typing import TextIO
 from ..errors import DataError
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord
 from ..sinks import JsonLines
-from ..sinks.lines import summary
+from ..sinks.lines import shown, summary
 from .log import Log
 
 REMIND_S = 60.0
@@ -163,7 +163,7 @@ def _decision(record: DecisionRecord) -> str:
 
 def _event(record: EventRecord) -> str:
     return record.event + "".join(
-        f", {key.replace('_', ' ')}: {value}" for key, value in record.detail.items()
+        f", {key.replace('_', ' ')}: {shown(value)}" for key, value in record.detail.items()
     )
 
 

@@ -80,7 +80,9 @@ class EnrolmentLines:
             return
         self._said_at_s = window.end_s
         now = state(window)
-        self._write(f"{window.end_s:8.1f} s  {self._enrolment.windows} good windows  {now}")
+        windows = self._enrolment.windows
+        kept = f"{windows} good window{'' if windows == 1 else 's'}"
+        self._write(f"{window.end_s:8.1f} s  {kept}  {now}")
 
     def event(self, event: SourceEvent) -> None:
         """Write what happened."""

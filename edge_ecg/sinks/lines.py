@@ -33,7 +33,7 @@ class PlainLines:
         if isinstance(record, EventRecord):
             if record.event in ASIDES:
                 return []
-            detail = "".join(f", {key.replace('_', ' ')}: {value}" for key, value in record.detail.items())
+            detail = "".join(f", {key.replace('_', ' ')}: {shown(v)}" for key, v in record.detail.items())
             return [f"{record.at_s:8.1f} s  -- {record.event}{detail}"]
         if isinstance(record, EndRecord):
             return [summary(record)]
@@ -55,6 +55,11 @@ class PlainLines:
             lines.append(f"{when}  {', '.join(answers)}{_measures(record)}")
         self._last_reasons = record.withheld
         return lines
+
+
+def shown(value: object) -> str:
+    """Return a value in one line, without what a terminal would obey: marks may be a stranger's."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in str(value))
 
 
 def baseline(start: StartRecord) -> str:
@@ -83,7 +88,8 @@ def summary(end: EndRecord) -> str:
     reconnects = end.counters.get("reconnects", 0)
     if reconnects:
         loss += f", connected again {reconnects} time{'s' if reconnects > 1 else ''}"
-    return f"{end.decisions} decisions, {end.withheld} withheld, {loss}; ended: {end.reason.rstrip('.')}."
+    decisions = f"{end.decisions} decision{'' if end.decisions == 1 else 's'}"
+    return f"{decisions}, {end.withheld} withheld, {loss}; ended: {end.reason.rstrip('.')}."
 
 
 def _measures(record: DecisionRecord) -> str:

@@ -11,6 +11,7 @@ from collections import deque
 
 import numpy as np
 
+from ..naming import nameless
 from ..samples import SampleBlock, SourceInfo
 from ..sources.lsl_link import load_pylsl
 
@@ -40,7 +41,8 @@ class LslOutlet:
     def __init__(self, info: SourceInfo, name: str = "edge-ecg") -> None:
         self._pylsl = load_pylsl()
         self._fs_hz = info.fs_hz
-        source_id = str(info.details.get("serial") or info.address)
+        # The whole network sees it, and a file may be called after somebody.
+        source_id = str(info.details.get("serial") or nameless(info.address))
         described = self._pylsl.StreamInfo(name, "ECG", 1, info.fs_hz, "float32", f"edge-ecg {source_id}")
         channel = described.desc().append_child("channels").append_child("channel")
         for key, value in (("label", "ECG"), ("unit", _UNIT), ("type", "ECG")):

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ..records import DecisionRecord, EndRecord, EventRecord, Record, StartRecord, TaskDecision
 from ..samples import ASIDES
-from .lines import advice, baseline, summary, unseen_losses
+from .lines import advice, baseline, shown, summary, unseen_losses
 
 _BAR = 32
 _HISTORY = 60
@@ -75,7 +75,7 @@ class TerminalPanel:
             self._history.append(self._mark(record))
         elif isinstance(record, EventRecord) and record.event not in {"connected", *ASIDES}:
             self._event = f"{_clock(record.at_s)} {record.event}" + "".join(
-                f", {key.replace('_', ' ')} {value}" for key, value in record.detail.items()
+                f", {key.replace('_', ' ')} {shown(value)}" for key, value in record.detail.items()
             )
             if record.event == "gap":
                 self._lost += int(record.detail.get("lost_samples", 0))

@@ -49,8 +49,10 @@ def explain(port: str, error: Exception) -> DeviceError:
         )
     return DeviceError(
         f"{port} cannot be opened.",
-        why=str(error),
-        remedy="Unplug the device, plug it in again, and start again.",
+        why=f"{str(error).rstrip('.')}.",
+        remedy="Check that its server (ser2net) speaks RFC 2217 there, or give it as socket://HOST:PORT."
+        if port.startswith("rfc2217:")
+        else "Unplug the device, plug it in again, and start again.",
     )
 
 

@@ -65,7 +65,7 @@ class StripServer:
         except (OSError, OverflowError) as error:
             raise UsageError(
                 f"Port {port} of this machine cannot be served.",
-                why=f"{getattr(error, 'strerror', None) or error}.",
+                why=f"{str(getattr(error, 'strerror', None) or error).rstrip('.')}.",
                 remedy="Give another one: --web PORT, or --web alone for any that is free.",
             ) from error
         self._server.watcher, self._server.title, self._server.key = watcher, title, self._key

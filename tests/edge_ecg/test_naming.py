@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +25,12 @@ from edge_ecg.naming import nameless, without_file_name
         ("/dev/ttyUSB0?baud=115200", "/dev/ttyUSB0?baud=115200"),
         ("ble:Polar H10 12345678", "ble:Polar H10 12345678"),
         ("sim:shimmer3?hr=80", "sim:shimmer3?hr=80"),
+        ("sim:", "sim:"),
+        ("sim:?From=file:anna.csv&loop=yes", "sim:?From=file:*.csv&loop=yes"),
+        (
+            "sim:text?line=us,adc&from=file%3Aanna.csv%3Ffs=250",
+            "sim:text?line=us,adc&from=file:*.csv%3Ffs%3D250",
+        ),
     ],
 )
 def test_only_the_path_of_a_file_is_taken_away(address: str, expected: str) -> None:
@@ -43,6 +51,7 @@ def test_only_the_path_of_a_file_is_taken_away(address: str, expected: str) -> N
 )
 def test_a_message_of_a_failure_does_not_name_the_file(text: str, expected: str) -> None:
     assert without_file_name(text, "file:/study/anna.edf?speed=max") == expected
+    assert without_file_name(text, "sim:shimmer3?hr=80&from=file:/study/anna.edf") == expected
     assert without_file_name(text, "/dev/ttyUSB0") == text
 
 
@@ -54,4 +63,5 @@ NAMES = st.text(st.characters(codec="ascii", categories=["L"]), min_size=9, max_
 def test_no_name_of_a_file_gets_through(name: str, ending: str, options: str) -> None:
     address = f"file:/home/{name}/{name}{ending}{options.format(name)}"
     assert name not in nameless(address)
+    assert name not in nameless(f"sim:?from={quote(address)}&loop=yes")
     assert name not in without_file_name(f"{address[5:].partition('?')[0]} broke: {name}{ending}", address)

@@ -25,6 +25,7 @@ from edge_ecg.profile import (
     encoder_sha256,
     load_profile,
     previous_path,
+    require_place,
     save_profile,
     undo_profile,
 )
@@ -133,7 +134,10 @@ def test_a_damaged_profile_can_be_replaced_and_the_replacement_undone_says_so(
 ) -> None:
     path = tmp_path / "p.json"
     path.write_text("{")
+    require_place(path)
     save_profile(profile, path)
+    assert path.read_text().index("edge-ecg profile") < 40
+    require_place(path)
     assert previous_path(path).read_text() == "{"
     with pytest.raises(DataError, match="damaged"):
         undo_profile(path)

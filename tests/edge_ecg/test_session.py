@@ -251,6 +251,7 @@ def test_a_disk_without_room_is_a_data_error_and_keeps_what_it_held(tmp_path: Pa
         with pytest.raises(DataError, match="cannot be written") as caught:
             recorder.write(SampleBlock(np.full(1000, 1 / 3), FS_HZ, 100))
         assert "too large" in caught.value.why
+        assert recorder.failed
         recorder.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

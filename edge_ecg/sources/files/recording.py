@@ -108,7 +108,9 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise DataError(
-            f"{path.name} may not be read by this user.", why=str(error), remedy=f"chmod u+r '{path}'"
+            f"{path.name} may not be read by this user.",
+            why=f"{error.strerror or error}.",
+            remedy=f"chmod u+r '{path}'",
         ) from error
     except FileNotFoundError as error:
         raise DataError(

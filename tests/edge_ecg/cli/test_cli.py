@@ -16,7 +16,7 @@ import pytest
 import edge_ecg.cli
 from edge_ecg.bundle import read_bundle, write_bundle
 
-from .command import call, edge_ecg_command, records
+from .command import ENVIRONMENT, call, edge_ecg_command, records
 
 FAST = "sim:shimmer3?speed=max"
 
@@ -50,6 +50,7 @@ def test_every_verb_has_help_and_json(verb: str) -> None:
         ("run", "--hop", "0"),
         ("run", "--duration", "-3"),
         ("run", "--duration", "soon"),
+        ("run", "--context", "nan"),
         ("run", "--demo", "--port", "sim:"),
         ("run", "--port", "warp:9"),
         ("run", "--engine", "warp"),
@@ -67,6 +68,8 @@ def test_wrong_usage_is_exit_code_2_without_a_traceback(
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert done.stderr.strip()
+    # What argparse says by itself when a number is wrong: the name of our function.
+    assert "invalid seconds" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -305,6 +308,56 @@ def test_a_reader_that_leaves_is_no_error(bundle_path: Path) -> None:
         assert process.wait(timeout=30) == 0
     assert "Traceback" not in errors
     assert "Broken" not in errors
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_stdout_is_exit_code_5_without_a_traceback(unbuffered: str) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    with full.open("w") as stdout:
+        done = subprocess.run(
+            edge_ecg_command("simulate", "--list-faults"),
+            stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60,
+            env={**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    assert done.returncode == 5
+    assert done.stderr.startswith("edge-ecg: What was to be printed cannot be written.\n  why: No space left")
+    assert "Traceback" not in done.stderr
+
+
+def test_streams_that_were_closed_before_the_start_lead_nowhere(tmp_path: Path) -> None:
+    """As some supervisors do it. No file takes their numbers, and talk does not go among the data."""
+    path = tmp_path / "kept.csv"
+    command = edge_ecg_command("record", "--port", FAST, "--duration", 2, "--json", "--record", path)
+    for closed in ("<&- >&- 2>&-", "2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", *command],
+            capture_output=True, text=True, timeout=60, env=ENVIRONMENT,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [record["type"] for record in records(done.stdout)] in ([], ["start", "event", "end"])
+        assert path.read_text().count("\n") == 6 + 512
+        path.unlink()
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_the_encoding_of_stdout_lacks_is_escaped(form: tuple[str, ...], tmp_path: Path) -> None:
+    """A Latin terminal, or LC_ALL=C; the escapes are those of JSON."""
+    path = tmp_path / "rest.csv"
+    path.write_text("t_s,ecg_mv\n" + "".join(f"{n / 250},0.1\n" for n in range(500)))
+    (tmp_path / "rest.marks.csv").write_text(
+        "t_s,label\n0.5,\u00dcbung \u65e5 \U0001f600\n", encoding="utf-8"
+    )
+    done = subprocess.run(
+        edge_ecg_command("replay", path, *form),
+        capture_output=True, text=True, timeout=60, env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert r"\u00dcbung \u65e5 \ud83d\ude00" in done.stdout
+    if form:
+        (mark,) = [one for one in records(done.stdout) if one.get("event") == "marker"]
+        assert mark["text"] == "\u00dcbung \u65e5 \U0001f600"
 
 
 def test_each_line_is_there_at_once(bundle_path: Path) -> None:

@@ -92,6 +92,26 @@ def test_what_to_type_where_no_port_is(
     assert "edge-ecg run --port 'ble:Polar H10 1'" in capsys.readouterr().err
 
 
+def test_a_name_that_is_meant_for_the_terminal_is_only_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody in radio range may call himself so."""
+    look_nowhere(monkeypatch, tmp_path)
+    name = "Polar H10 \x1b[2J"
+    one = FoundBluetooth("00:11", name, "Polar H10", -50, f"ble:{name}", "polar-h10", True)
+    monkeypatch.setattr(nearby, "find_bluetooth", lambda timeout_s: BluetoothScan((one,)))
+    assert main(["devices"]) == 0
+    out, err = capsys.readouterr()
+    assert "ble:Polar H10 \N{REPLACEMENT CHARACTER}[2J" in out
+    assert "\x1b" not in out + err
+
+
+def test_how_long_to_listen_is_no_negative_time(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["devices", "--scan", "-1"])
+    assert "must be 0 or a number above it, not '-1'" in capsys.readouterr().err
+
+
 def test_the_command_on_an_empty_machine(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -163,6 +163,7 @@ def test_a_profile_of_another_model_is_exit_code_4_naming_both(
         (("--undo", "--refit"), 2),
         (("--refit",), 2),
         (("--refit", "--demo"), 2),
+        (("--refit", "--port", "sim:"), 2),
         (("--undo", "--profile", "nowhere.json"), 5),
         (("--refit", "--port", "file:x.csv", "--profile", "nowhere.json"), 5),
     ],
@@ -178,6 +179,26 @@ def test_wrong_usage_stops_before_anything_is_opened(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        (".", "cannot be written.\n  why: Is a directory"),
+        ("today.csv/me.json", "cannot be written.\n  why: Not a directory"),
+        ("today.csv", "is no profile of edge-ecg; it is not replaced"),
+    ],
+)
+def test_where_no_profile_can_be_kept_is_said_before_two_minutes_at_rest(
+    profile: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "today.csv").write_text("sample,ecg_mv\n0,0.1\n")
+    done = call("enrol", "--port", FAST, "--profile", profile)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert said in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["today.csv"]
+    assert (tmp_path / "today.csv").read_text() == "sample,ecg_mv\n0,0.1\n"
+
+
 def test_a_context_below_zero_is_wrong_usage(personal_bundle_path: Path, tmp_path: Path) -> None:
     done = call("run", "--port", FAST, "--context", "-1", "--model", personal_bundle_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -185,7 +206,8 @@ def test_a_context_below_zero_is_wrong_usage(personal_bundle_path: Path, tmp_pat
 
 def test_an_interrupt_keeps_the_old_profile(personal_bundle_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "p.json"
-    path.write_text("precious")
+    precious = '{"type": "edge-ecg profile", "and": "precious"}'
+    path.write_text(precious)
     command = [sys.executable, "-m", "edge_ecg", "enrol", "--port", "sim:shimmer3?speed=20", "--json"]
     command += ["--model", str(personal_bundle_path), "--profile", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -198,7 +220,7 @@ def test_an_interrupt_keeps_the_old_profile(personal_bundle_path: Path, tmp_path
         errors = process.stderr.read()
     assert process.returncode == 130
     assert "Traceback" not in errors
-    assert path.read_text() == "precious"
+    assert path.read_text() == precious
     assert [entry.name for entry in tmp_path.iterdir()] == ["p.json"]
 
 

@@ -121,6 +121,19 @@ def test_what_makes_no_sense(call: Call, words: tuple[str, ...], code: int, said
     assert said in err
 
 
+def test_a_file_with_an_odd_name_locks_nobody_out(call: Call, tmp_path: Path) -> None:
+    """Not UTF-8, and with a line end in it: both are names of files on Linux."""
+    odd = tmp_path / os.fsdecode(b"ben\n\xff.csv")
+    recorded = ("--person", "BEN", "--port", FAST, "--duration", 1, "--record", odd)
+    code, _, err = call("record", *recorded)
+    assert code == 0, err
+    assert "ben\N{REPLACEMENT CHARACTER}" in call("forget", "--list")[1]
+    code, out, err = call("forget", "BEN", "--yes", "--json")
+    assert code == 0, err
+    assert json.loads(out.splitlines()[0])["path"] == str(odd)
+    assert not odd.exists()
+
+
 def test_a_person_without_a_baseline_and_an_unknown_one(call: Call, tmp_path: Path) -> None:
     code, _, err = call("run", "--person", "BEN", "--port", FAST, "--duration", 1)
     assert (code, "Nobody is called 'BEN' here" in err) == (2, True)

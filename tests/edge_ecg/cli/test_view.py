@@ -208,6 +208,7 @@ def test_a_picture(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     [
         (("FILE", "--demo"), 2, "shown by itself"),
         (("--demo", "--start", "3"), 2, "--start is for a FILE"),
+        (("FILE", "--web", "99999"), 2, "0-65535.\n"),
         (("FILE", "--start", "1000"), 5, ""),
         (("/no/such.csv",), 5, "such.csv"),
         (("FILE", "--svg", "/no/such/folder/a.svg"), 5, "cannot be written"),

@@ -48,7 +48,7 @@ def test_sentences_with_priorities() -> None:
         "<6>no decision: lead off, noisy, signal 97 %, 7 samples lost in 60 s",
         "<4>lost, why: it was unplugged",
         "<6>reconnected, attempts: 2",
-        "<5>Session over: 1 decisions, 2 withheld, no samples lost; ended: stopped.",
+        "<5>Session over: 1 decision, 2 withheld, no samples lost; ended: stopped.",
     ]
 
 
@@ -56,6 +56,11 @@ def test_outside_of_systemd_there_are_no_priorities() -> None:
     assert Rig("events", prefixed=False).lines(BACK) == ["reconnected, attempts: 2"]
     assert in_journal({"JOURNAL_STREAM": "8:12345"})
     assert not in_journal({})
+
+
+def test_a_mark_is_one_line_of_the_log() -> None:
+    mark = EventRecord("marker", NOW, 4.0, {"text": "one\n<0>two"})
+    assert Rig("events", prefixed=False).lines(mark) == ["marker, text: one\N{REPLACEMENT CHARACTER}<0>two"]
 
 
 def test_events_alone() -> None:

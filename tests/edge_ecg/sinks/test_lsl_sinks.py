@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge_ecg.records import DecisionRecord, EventRecord, StartRecord
 from edge_ecg.sinks.several import BlockSinks, Sinks
+from edge_ecg.sources import open_source
 from edge_ecg.sources.lsl_link import load_pylsl
 
 try:
@@ -53,6 +56,22 @@ def test_all_are_given_all_in_their_order() -> None:
         *[("a", "x"), ("b", "x"), ("a", "closed"), ("b", "closed")],
         *[("c", "y"), ("d", "y"), ("c", 2.0, "stress"), ("d", 2.0, "stress")],
     ]
+
+
+@needs_lsl
+def test_the_network_is_not_told_the_name_of_a_file(tmp_path: Path) -> None:
+    from edge_ecg.cli.streaming import _lsl_outlet, _lsl_records
+
+    path = tmp_path / "Anna Berg.csv"
+    path.write_text("# fs_hz: 250\nt_s,ecg_mv\n" + "".join(f"{n / 250},0.1\n" for n in range(500)))
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(f"file:{path}?speed=max"))
+        samples: Any = _lsl_outlet(stack, source, f"Nameless {os.getpid()}")
+        records: Any = _lsl_records(source, f"Nameless {os.getpid()}")
+        stack.callback(records.close)
+        seen = samples._outlet.get_info().as_xml() + records._outlet.get_info().as_xml()
+    assert "file:*.csv" in seen
+    assert "Anna" not in seen
 
 
 @needs_lsl

@@ -90,6 +90,15 @@ def test_lines_show_a_gap_where_it_was() -> None:
     ]
 
 
+def test_a_mark_of_a_strangers_file_stays_in_its_line_and_commands_no_terminal() -> None:
+    mark = EventRecord("marker", NOON, 4.0, {"text": "\x1b]0;owned\x07 two\nlines"})
+    assert lines(mark) == [
+        "     4.0 s  -- marker, text: \N{REPLACEMENT CHARACTER}]0;owned"
+        "\N{REPLACEMENT CHARACTER} two\N{REPLACEMENT CHARACTER}lines"
+    ]
+    assert "\x1b" not in "".join(panel(START, mark))
+
+
 def test_the_panel_counts_up_to_the_first_window() -> None:
     shown = "\n".join(panel(START, window(0, None, "warming_up"), device_s=7.0))
     assert "Collecting the first window" in shown

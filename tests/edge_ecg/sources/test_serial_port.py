@@ -271,6 +271,12 @@ def test_other_faults_of_opening(code: int, what: str) -> None:
     assert told.remedy
 
 
+def test_a_port_in_the_network_is_not_to_be_unplugged() -> None:
+    told = explain("rfc2217://pi:2217", ValueError("Remote does not seem to support RFC2217"))
+    assert told.why == "Remote does not seem to support RFC2217."
+    assert "ser2net" in told.remedy
+
+
 @pytest.mark.parametrize(
     ("address", "device", "what"),
     [

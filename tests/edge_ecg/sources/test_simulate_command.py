@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -130,6 +131,7 @@ def test_it_hangs_up_at_the_end_of_its_recording(simulate: Start, tmp_path: Path
         (("shimmer3", "--tcp", "99999"), 3, "TCP port 99999 cannot be had"),
         (("shimmer3", "--story", "rest:5"), 2, "needs its length"),
         (("shimmer3", "--noise", "-1"), 2, "--noise"),
+        (("shimmer3", "--seed", "-1"), 2, "must be a whole number from 0 on"),
     ],
 )
 def test_wrong_usage(simulate: Start, arguments: tuple[str, ...], code: int, what: str) -> None:
@@ -155,6 +157,20 @@ def test_the_faults_are_listed(simulate: Start) -> None:
     assert devices["ble-drop"] == ["polar-h10", "movesense", "ganglion"]
     out, _ = simulate("text", "--list-faults").communicate(timeout=20)
     assert "already-streaming" not in out
+
+
+@pytest.mark.parametrize(("kind", "device"), [("polar-h10", "polar-h10"), ("framed", None)])
+def test_the_command_that_it_prints_opens_it(
+    simulate: Start, tmp_path: Path, kind: str, device: str | None
+) -> None:
+    """On a port nobody asks for what speaks Bluetooth LE alone, so the command has to name it."""
+    link = tmp_path / "a port"
+    told = json.loads(line_of(simulate(kind, "--pty", str(link), "--json", "--speed", "5")))
+    named = () if device is None else ("--device", device)
+    assert shlex.split(told["command"]) == ["edge-ecg", "run", "--port", str(link), *named]
+    with open_source(told["port"], device=device) as source:
+        assert source.info.device == kind
+        assert isinstance(next(item for item in source if isinstance(item, SampleBlock)), SampleBlock)
 
 
 def test_over_tcp(simulate: Start) -> None:
