@@ -229,7 +229,7 @@ def test_a_path_that_cannot_be_read(tmp_path: Path, make: Callable[[Path], None]
     make(path)
     with pytest.raises(BundleError, match="cannot be read") as caught:
         read_bundle(path)
-    assert "--model" in caught.value.remedy
+    assert "path of an .ecgb file" in caught.value.remedy
 
 
 def test_writing_refuses_what_reading_would(small_manifest: Manifest, tmp_path: Path) -> None:
