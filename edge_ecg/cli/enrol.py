@@ -100,6 +100,10 @@ def _enrol(args: argparse.Namespace) -> int:
     check_duration(duration_s)
     model = chosen_model(args)
     require_place(args.profile or default_path(os.environ))
+    if args.record is not None and args.record == args.profile:
+        raise UsageError(
+            f"{args.profile} cannot be both the profile and the recording.", remedy="Give them two names."
+        )
     path, person = _new_profile(args)
     replaces = path.exists()
     with ExitStack() as stack:

@@ -79,9 +79,16 @@ def add_lsl_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--lsl``."""
     parser.add_argument(
         "--lsl",
+        type=_stream_name,
         metavar="NAME",
         help="offer the samples in the network as the LSL stream NAME, and the records as 'NAME records'",
     )
+
+
+def _stream_name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an LSL stream needs a name")
+    return text
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

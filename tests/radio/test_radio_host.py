@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 import pytest
 
-from edge_ecg.errors import DeviceError
+from edge_ecg.errors import UsageError
 from edge_ecg.sources.virtual_radio import BUS_VARIABLE, BleHost, missing_parts
 from edge_ecg_bridge.emulators import SilentEmulator, tunnelled_movesense, tunnelled_polar
 from edge_ecg_bridge.emulators.base import Unit
@@ -114,5 +114,5 @@ def test_faults_of_the_radio_by_the_devices_own_word() -> None:
 
 
 def test_a_device_for_cables_only() -> None:
-    with pytest.raises(DeviceError, match="speaks no Bluetooth LE"):
+    with pytest.raises(UsageError, match="speaks no Bluetooth LE"):
         BleHost(SilentEmulator())

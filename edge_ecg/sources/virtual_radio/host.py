@@ -10,7 +10,7 @@ from edge_ecg_bridge.emulators import Emulator, TunnelEmulator
 from edge_ecg_bridge.emulators.aired import AiredEmulator
 from edge_ecg_bridge.emulators.gatt import GattEmulator
 
-from ...errors import DeviceError
+from ...errors import UsageError
 from ..base import Clock
 from ..hosting import Host
 from .radio import BUS_VARIABLE, VirtualRadio
@@ -41,7 +41,9 @@ class BleHost(Host):
     Raises
     ------
     DeviceError
-        When a part of the virtual radio is missing, or the device is none for Bluetooth LE.
+        When a part of the virtual radio is missing.
+    UsageError
+        When the device is none for Bluetooth LE.
 
     """
 
@@ -105,13 +107,13 @@ class BleHost(Host):
 
 
 def on_the_air(emulator: Emulator) -> GattEmulator:
-    """Return a device that ``sim:`` has behind a byte stream as one for the air; DeviceError for another."""
+    """Return a device that ``sim:`` has behind a byte stream as one for the air; UsageError for another."""
     if isinstance(emulator, TunnelEmulator):
         return emulator.device
     inner = getattr(emulator, "device", None)
     if isinstance(inner, TunnelEmulator):
         return AiredEmulator(inner.device, emulator)
-    raise DeviceError(
+    raise UsageError(
         "This virtual device speaks no Bluetooth LE.",
         remedy="Choose polar-h10, movesense or ganglion, or leave --ble out.",
     )

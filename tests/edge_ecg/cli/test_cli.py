@@ -54,6 +54,8 @@ def test_every_verb_has_help_and_json(verb: str) -> None:
         ("run", "--demo", "--port", "sim:"),
         ("run", "--port", "warp:9"),
         ("run", "--engine", "warp"),
+        ("run", "--demo", "--lsl", ""),
+        ("simulate", "text", "--ble"),
         ("replay", "file:x.csv?speed=2"),
         ("bench", "--windows", "0"),
     ],

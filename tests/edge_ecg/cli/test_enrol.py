@@ -160,6 +160,7 @@ def test_a_profile_of_another_model_is_exit_code_4_naming_both(
     ("arguments", "code"),
     [
         (("--port", FAST, "--duration", "29"), 2),
+        (("--port", FAST, "--record", "x.csv", "--profile", "x.csv"), 2),
         (("--undo", "--refit"), 2),
         (("--refit",), 2),
         (("--refit", "--demo"), 2),
