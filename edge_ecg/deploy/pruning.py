@@ -16,6 +16,8 @@ NEW, GONE = ".new-", ".gone-"
 
 # An installation that takes longer than a day has been given up.
 _UNFINISHED_RUNTIME_S = 24 * 3600.0
+# Until then an upload that was cut off can be gone on with.
+_ABANDONED_UPLOAD_S = 7 * 24 * 3600.0
 
 
 def needed_releases(shelf: Shelf, spare: int, keep: Collection[str]) -> set[str]:
@@ -39,6 +41,16 @@ def unused_runtimes(home: Home, used: Collection[str], now_s: float) -> list[Pat
         folder
         for folder in folders
         if folder.name not in used and folder.resolve() != own and not _is_being_built(folder, now_s)
+    ]
+
+
+def abandoned_uploads(home: Home, now_s: float) -> list[Path]:
+    """Return the files that have lain in ``incoming`` for a week: refused, or cut off and not sent again."""
+    files = sorted(home.incoming.rglob("*")) if home.incoming.is_dir() else []
+    return [
+        file
+        for file in files
+        if file.is_file() and not file.is_symlink() and now_s - file.stat().st_mtime > _ABANDONED_UPLOAD_S
     ]
 
 

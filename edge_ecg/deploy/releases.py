@@ -22,7 +22,7 @@ from ..bundle.fields import as_text
 from ..errors import BundleError, DataError, GateError
 from .creating import bundle_file, runtime_target, write_release
 from .journal import iso_time
-from .pruning import needed_releases, remove_folder, unused_runtimes
+from .pruning import abandoned_uploads, needed_releases, remove_folder, unused_runtimes
 from .recovery import Recovery, target
 from .release import CONFIRMED_NAME, Release, release_name
 from .remembered import remember
@@ -192,7 +192,7 @@ class Releases(Recovery):
             return back
 
     def prune(self, spare: int = 1, keep: frozenset[str] = frozenset()) -> list[str]:
-        """Remove releases and runtimes that nothing needs any more.
+        """Remove releases, runtimes and uploads that nothing needs any more.
 
         Parameters
         ----------
@@ -220,7 +220,10 @@ class Releases(Recovery):
             runtimes = unused_runtimes(self.home, used, self.clock())
             for folder in runtimes:
                 remove_folder(self.disk, folder)
-            return [folder.name for folder in (*removed, *runtimes)]
+            uploads = abandoned_uploads(self.home, self.clock())
+            for file in uploads:
+                self.disk.delete(file)
+            return [path.name for path in (*removed, *runtimes, *uploads)]
 
     def _switch(self, wanted: Release, current: Release | None, watch_s: float) -> None:
         before = self.trial()

@@ -351,6 +351,17 @@ def test_prune_keeps_what_runs_what_is_built_and_what_it_is_told_to(
     assert removed == [ones[1].name, "old", "two", "unused"]
 
 
+def test_prune_takes_uploads_that_nobody_goes_on_with(releases: Releases, home: Home) -> None:
+    days = {"cut.part": 3.0, "refused.ecgb": 8.0, "wheels/a/x.whl": 100.0}
+    for path, age in days.items():
+        file = home.incoming / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        os.utime(file, (NOW - age * 24 * 3600.0, NOW - age * 24 * 3600.0))
+    assert releases.prune()[-2:] == ["refused.ecgb", "x.whl"]
+    assert [path.name for path in home.incoming.rglob("*") if path.is_file()] == ["cut.part"]
+
+
 def test_a_bad_release_goes_first_and_its_number_is_not_given_again(put: Put, releases: Releases) -> None:
     for minor in (1, 2):
         releases.switch(put(minor))
