@@ -137,6 +137,8 @@ def test_rollback_and_status_and_logs(
     assert device.call("logs", "-n", "2", "--json") == 0
     lines = [json.loads(line)["line"] for line in capsys.readouterr().out.splitlines()]
     assert lines == ["two", "three"]
+    assert device.call("logs", "--since", "yesterday") == 7
+    assert "has no times" in capsys.readouterr().err
 
 
 def test_a_device_whose_runtime_is_broken_still_answers_and_goes_back(

@@ -14,7 +14,7 @@ from ...errors import EdgeEcgError, RemoteError, UsageError
 from .ssh import Remote
 
 UNIT = "edge-ecg"
-_NO_LOG, _DENIED = 78, 79
+_NO_LOG, _DENIED, _NO_TIMES = 78, 79, 80
 _SINCE = re.compile(r"[0-9A-Za-z :.+-]{1,60}")
 
 # $root, $lines, $since (may be empty), $follow (yes or no).
@@ -31,6 +31,7 @@ if command -v journalctl >/dev/null && [ -d /run/systemd/system ]; then
     exec $as journalctl -q "$@"
 fi
 [ -f "$root/service.log" ] || exit 78
+[ -z "$since" ] || exit 80
 if [ "$follow" = yes ]; then exec tail -n "$lines" -F "$root/service.log"; fi
 exec tail -n "$lines" "$root/service.log"
 """
@@ -59,7 +60,7 @@ def read_log(
     UsageError
         When ``since`` is no moment.
     RemoteError
-        When there is no log, it may not be read, or the connection is lost.
+        When there is no log, it may not be read or has no times to look for, or the connection is lost.
 
     """
     check_since(since)
@@ -79,6 +80,12 @@ def read_log(
             f"This user may not read the log on {remote.host}.",
             why="journald shows the log of a service to the groups adm and systemd-journal alone.",
             remedy="There: sudo usermod -aG systemd-journal $USER, then log in again.",
+        )
+    if done.returncode == _NO_TIMES:
+        raise RemoteError(
+            f"The log on {remote.host} has no times: --since cannot be had there.",
+            why="It has no systemd journal; service.log is a plain file.",
+            remedy="Leave --since out; --lines says how much is shown.",
         )
     if done.returncode:
         raise RemoteError(f"The log on {remote.host} cannot be read.", why=done.words)
