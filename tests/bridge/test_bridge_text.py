@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edge_ecg_bridge.emulators import (
@@ -256,9 +256,15 @@ def test_any_bytes_give_finite_samples_or_documented_errors(
     ),
     line=st.sampled_from(["us,adc", "ms,adc"]),
 )
+@example(damage={300: (7, 0), 301: (0, 1)}, line="ms,adc")
+@example(damage={300: (6, 1), 301: (0, 1)}, line="ms,adc")
 @settings(max_examples=60, deadline=None)
 def test_a_damaged_digit_never_moves_time(damage: dict[int, tuple[int, int]], line: str) -> None:
     """Of each damaged line only itself and its neighbours may be lost or wrong; others keep their place."""
+    # Two near each other with the same digit damaged alike look as the first lines after a loss do, and of
+    # three in a row two may bear each other out by chance.
+    near = [[damage[number + i] for i in range(10) if number + i in damage] for number in damage]
+    assume(all(len(harms) <= 2 and len(set(harms)) == len(harms) for harms in near))
     device = TextEmulator(ECG, line=line, counter=1_000_000_000)
     session = TextSession(TextSettings(time=line[:2]))
     session.start(0.0)

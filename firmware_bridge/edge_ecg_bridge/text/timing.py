@@ -14,6 +14,10 @@ USUAL_RATES_HZ = (100, 125, 128, 200, 250, 256, 300, 360, 400, 500, 512, 1000, 1
 _NEAR = 0.015
 _STAMP_TURN = 1 << 32
 _RESTART_S = 1.0
+# Of two lines that bear each other out, so many may be missing between: more is likelier to be damage.
+_NEAR_LOSS = 8
+# What radios and buffers may hold back, and so by how much a board's clock may seem to run ahead of the host.
+_BACKLOG_S = 10.0
 _MICROS_STEP = 100.0  # a step of 100 or more is no millisecond count at 100 Hz and above
 
 
@@ -21,8 +25,9 @@ class BoardClock:
     """Follows a board's time column: counts lost samples, survives the wrap, refuses steps back.
 
     A line that comes one interval after the last is believed at once. One that jumps ahead is believed when
-    the next line lies after it: a single damaged digit must not move time. One that steps back is refused;
-    when the board goes on for a second from there it has restarted, and its pause is taken from the host.
+    the next line lies shortly after it: neither a damaged digit nor two different ones in a row must move
+    time. One that steps back, or further ahead than the host's clock allows, is refused; when the board goes
+    on for a second from there it has restarted, and its pause is taken from the host.
 
     Attributes
     ----------
@@ -72,8 +77,8 @@ class BoardClock:
             self._last = line.stamp
             return [(0, line)]
         lost = self._lost(self._last, line.stamp, self._late_s)
-        if lost is None:
-            return self._step_back(line, now_s)
+        if lost is None or lost * self._period > now_s - self._good_s + _BACKLOG_S:
+            return self._elsewhere(line, now_s, behind=lost is None)
         if lost == 0:
             held, self._held = self._held, None
             believed = [self._accept(line)]
@@ -87,7 +92,8 @@ class BoardClock:
         if held is None:
             return []
         assert held.stamp is not None
-        if self._lost(held.stamp, line.stamp, 0.0) is None:
+        lost = self._lost(held.stamp, line.stamp, 0.0)
+        if lost is None or lost > _NEAR_LOSS:
             self.rejected += 1
             return []
         self._held = None
@@ -102,14 +108,15 @@ class BoardClock:
         self._last = line.stamp
         return lost, line
 
-    def _step_back(self, line: Line, now_s: float) -> list[tuple[int, Line]]:
+    def _elsewhere(self, line: Line, now_s: float, *, behind: bool) -> list[tuple[int, Line]]:
+        """Wait whether the board goes on from where it cannot be by the last line."""
         assert line.stamp is not None
         if self._back and self._lost(self._back[-1], line.stamp, 0.0) is None:
             self._back.clear()
         self._back.append(line.stamp)
         if len(self._back) * self._period < _RESTART_S:
             self.rejected += 1
-            self.duplicates += 1
+            self.duplicates += behind
             return []
         self._last, self._late_s, self._held = line.stamp, 0.0, None
         return [(max(round((now_s - self._good_s) / self._period) - 1, len(self._back) - 1), line)]
