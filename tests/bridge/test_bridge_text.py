@@ -321,6 +321,24 @@ def test_single_impossible_counts_are_lost_samples() -> None:
     assert session.counters["packets_rejected"] == 3
 
 
+def test_millivolts_that_no_electrode_gives_are_lost_samples() -> None:
+    """One of them, infinite in float32, would leave the filters behind without a number for ever."""
+    lines = [f"{(i % 100) / 100:.2f}" for i in range(1000)]
+    lines[500], lines[600] = "0.5e39", "-1e300"
+    session = TextSession(TextSettings(fs_hz=250.0))
+    samples = feed(session, lines)
+    assert [block.gap_before for block in samples if block.gap_before] == [1, 1]
+    assert max(float(np.abs(block.ecg_mv).max()) for block in samples) < 1.0
+    assert session.counters["packets_rejected"] == 2
+
+
+def test_numbers_in_another_unit_are_named() -> None:
+    lines = [f"{-2000000.5 - i % 7}" for i in range(1000)]
+    with pytest.raises(BridgeError, match=r"would be -2e\+03 V") as caught:
+        feed(TextSession(TextSettings(fs_hz=250.0)), lines)
+    assert "?unit=uv" in caught.value.remedy
+
+
 def test_a_line_that_lost_its_time_is_no_sample() -> None:
     lines = [f"{4 * i},{i % 1000}" for i in range(1000)]
     lines[500] = "2000.500"
