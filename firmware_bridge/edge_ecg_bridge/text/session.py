@@ -261,7 +261,7 @@ class TextSession(SessionBase):
         return [pair for line in lines for pair in self._clock.take(line, now_s)]
 
     def _fits(self, line: Line) -> bool:
-        """Whether a converter or an electrode gives such numbers; BridgeError when many in a row do not fit."""
+        """Whether a converter or electrode gives such numbers; BridgeError when many in a row do not fit."""
         if line.value is None or self._is_possible(line.value):
             self._misfits_in_a_row = 0
             return True
