@@ -332,6 +332,13 @@ def test_millivolts_that_no_electrode_gives_are_lost_samples() -> None:
     assert session.counters["packets_rejected"] == 2
 
 
+def test_a_board_of_100_hz_whose_clock_reads_a_little_less_is_read() -> None:
+    lines = [f"{round(i / 99.7 * 1e6)},{i % 1000}" for i in range(2000)]
+    samples = feed(TextSession(), lines, per_s=99.7)
+    assert sum(block.gap_before for block in samples) == 0
+    assert sum(len(block.ecg_mv) for block in samples) > 1800
+
+
 def test_numbers_in_another_unit_are_named() -> None:
     lines = [f"{-2000000.5 - i % 7}" for i in range(1000)]
     with pytest.raises(BridgeError, match=r"would be -2e\+03 V") as caught:

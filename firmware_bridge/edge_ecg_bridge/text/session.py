@@ -19,7 +19,7 @@ from ..stream import (
     show_bytes,
 )
 from .lines import Line, LineSplitter, parse_line
-from .timing import BoardClock, counted_rate, rate_of, tick_of
+from .timing import NEAR, BoardClock, counted_rate, rate_of, tick_of
 
 SILENCE_S = 5.0
 MIN_FS_HZ, MAX_FS_HZ = 100.0, 4000.0
@@ -193,6 +193,8 @@ class TextSession(SessionBase):
             if span_s < COUNT_S:
                 return
             fs_hz, tick_s = counted_rate([at for at, _ in self._early]), 0.0
+        if MIN_FS_HZ * (1.0 - NEAR) <= fs_hz:  # a board of 100 Hz whose clock reads 99.9
+            fs_hz = max(fs_hz, MIN_FS_HZ)
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
             raise _impossible(fs_hz)
         self._fs_hz = fs_hz
