@@ -193,7 +193,7 @@ class TextSession(SessionBase):
             if span_s < COUNT_S:
                 return
             fs_hz, tick_s = counted_rate([at for at, _ in self._early]), 0.0
-        if MIN_FS_HZ * (1.0 - NEAR) <= fs_hz:  # a board of 100 Hz whose clock reads 99.9
+        if fs_hz >= MIN_FS_HZ * (1.0 - NEAR):  # a board of 100 Hz whose clock reads 99.9
             fs_hz = max(fs_hz, MIN_FS_HZ)
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
             raise _impossible(fs_hz)
