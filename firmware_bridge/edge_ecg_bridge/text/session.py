@@ -29,8 +29,9 @@ _PAUSE_S = 1.0
 _MAX_EARLY = round(MAX_FS_HZ * (SETTLE_S + COUNT_S + 1.0))
 # So many counts in a row beyond the converter's range are no damage: the settings are wrong.
 _MISFITS = 10
-# No electrode gives more, whatever the unit: one such number would shake every filter behind.
-_LARGEST_MV = 1e6
+# No electrode gives more, whatever the unit: one such number would shake every filter behind, and a recording
+# that holds it is refused.
+_LARGEST_MV = 1e4
 # Numbers that are not whole among so many whole ones are damage.
 _FEW = 0.02
 
