@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -21,7 +21,7 @@ from typing import Self, TextIO
 from .errors import DataError
 from .marks import HEADER, mark_line, marks_path
 from .naming import nameless
-from .private_files import create_private
+from .private_files import create_private, part_path
 from .samples import SampleBlock, SourceInfo
 
 FIRST_LINE = "# edge-ecg recording"
@@ -89,8 +89,10 @@ class Recorder:
         if self._columns is None:
             self._columns = tuple(columns)
             self._write(",".join(("sample", "ecg_mv", *self._columns)) + "\n")
+        elif not columns.keys() <= set(self._columns):
+            self._widen([name for name in columns if name not in self._columns])
         numbers = range(block.first_sample, block.first_sample + len(block))
-        # What this block lacks and others had is not set (flags) or not known.
+        # What this block lacks and others have is not set (flags) or not known.
         values = [columns.get(name) or [_MISSING.get(name, "0")] * len(block) for name in self._columns]
         rows = zip(numbers, map(repr, block.ecg_mv.tolist()), *values, strict=True)
         self._write("".join(",".join(map(str, row)) + "\n" for row in rows))
@@ -160,6 +162,32 @@ class Recorder:
         except OSError as error:
             raise self._failure(error) from error
 
+    def _widen(self, names: list[str]) -> None:
+        """Write the file anew with columns that come only now, as when a strap first tells of its contact.
+
+        That is a matter of the first second as a rule. The rows so far stay where they are until the new ones
+        are whole.
+        """
+        assert self._columns is not None
+        part = part_path(self.path)
+        added = "".join(f",{name}" for name in names)
+        try:
+            self._file.flush()
+            part.unlink(missing_ok=True)
+            with open(self.path, encoding="utf-8", newline="\n") as rows, self._create(part) as wider:
+                for line in rows:
+                    wider.write(line if line.startswith("#") else f"{line[:-1]}{added}\n")
+                    if not line.startswith("#"):  # the first is the heading
+                        added = "".join(f",{_MISSING.get(name, '0')}" for name in names)
+            self._file.close()
+            part.replace(self.path)
+            self._file = _open_again(self.path)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise self._failure(error) from error
+        self._columns = (*self._columns, *names)
+
     def _exists(self, path: Path) -> DataError:
         return DataError(
             f"{path} exists already; a recording is never overwritten.", remedy="Give --record another name."
@@ -172,6 +200,10 @@ class Recorder:
             why=f"{error.strerror or error}.",
             remedy="Give --record a path in a folder that you may write to, on a disk with room.",
         )
+
+
+def _open_again(path: Path) -> TextIO:
+    return open(path, "a", encoding="utf-8", newline="\n")
 
 
 def _columns_of(block: SampleBlock) -> dict[str, list[str]]:

@@ -25,6 +25,8 @@ _LONG_WARM_UP_S = 4.0
 _TRUSTED = 0.05
 _GIVE_UP_S = 20.0
 _LEAST = 64
+# What is larger, infinite or not, is no ECG in any unit and would shake every filter behind: no number.
+_LARGEST_MV = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class LslSession(SessionBase):
                 "The LSL stream sends time stamps that are no numbers.",
                 remedy="Mend the program that sends it, or record it as a file.",
             )
-        values[np.isinf(values)] = np.nan
+        values[np.abs(values) > _LARGEST_MV] = np.nan
         if self._tracker is not None:
             self._add(self._tracker.feed(stamps, values, now_s))
         elif len(stamps):

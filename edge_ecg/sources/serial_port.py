@@ -18,6 +18,7 @@ from .session_source import SessionSource
 from .transport import TransportLostError
 
 _POLL_S = 0.05
+_WRITE_S = 2.0
 
 try:
     import termios
@@ -41,9 +42,11 @@ class SerialTransport:
     def __init__(self, address: Address, baud: int, clock: Clock = time.monotonic) -> None:
         self.name = port_name(address)
         self._clock = clock
+        # pyserial's RFC 2217 refuses to be opened with a limit to writing; its socket has one of its own.
+        write_s = _WRITE_S if address.scheme == SERIAL else None
         try:
             self._port = serial.serial_for_url(
-                self.name, baudrate=baud, timeout=_POLL_S, write_timeout=2.0, exclusive=True
+                self.name, baudrate=baud, timeout=_POLL_S, write_timeout=write_s, exclusive=True
             )
         except (OSError, ValueError) as error:  # ValueError: a malformed URL
             raise explain(self.name, error) from None
@@ -56,7 +59,8 @@ class SerialTransport:
 
     def set_baud(self, baud: int) -> None:
         """Change the speed of the open port, and forget what came at the old one."""
-        with suppress(*_NOT_SET):  # the next read tells that it has gone
+        # The next read tells that it has gone; ValueError: a server that has not this speed.
+        with suppress(ValueError, *_NOT_SET):
             self._port.baudrate = baud
             self._port.reset_input_buffer()
 

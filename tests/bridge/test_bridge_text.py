@@ -190,8 +190,8 @@ def test_settings_of_converter_and_saturation() -> None:
 
 @pytest.mark.parametrize(("unit", "factor"), [("mv", 1.0), ("uv", 1e-3), ("v", 1e3)])
 def test_units(unit: str, factor: float) -> None:
-    samples = feed(TextSession(TextSettings(fs_hz=250.0, unit=unit)), ["12"] * 500)
-    assert samples[0].ecg_mv[0] == 12 * factor
+    samples = feed(TextSession(TextSettings(fs_hz=250.0, unit=unit)), ["2"] * 500)
+    assert samples[0].ecg_mv[0] == 2 * factor
 
 
 def test_counts_that_do_not_fit_the_converter() -> None:
@@ -325,6 +325,31 @@ def test_single_impossible_counts_are_lost_samples() -> None:
     samples = feed(session, lines)
     assert [block.gap_before for block in samples if block.gap_before] == [2, 1]
     assert session.counters["packets_rejected"] == 3
+
+
+def test_millivolts_that_no_electrode_gives_are_lost_samples() -> None:
+    """One beyond float32 would leave the filters without a number for ever, and no recording may hold one."""
+    lines = [f"{(i % 100) / 100:.2f}" for i in range(1000)]
+    lines[500], lines[600] = "0.5e39", "-052345"
+    session = TextSession(TextSettings(fs_hz=250.0))
+    samples = feed(session, lines)
+    assert [block.gap_before for block in samples if block.gap_before] == [1, 1]
+    assert max(float(np.abs(block.ecg_mv).max()) for block in samples) < 1.0
+    assert session.counters["packets_rejected"] == 2
+
+
+def test_a_board_of_100_hz_whose_clock_reads_a_little_less_is_read() -> None:
+    lines = [f"{round(i / 99.7 * 1e6)},{i % 1000}" for i in range(2000)]
+    samples = feed(TextSession(), lines, per_s=99.7)
+    assert sum(block.gap_before for block in samples) == 0
+    assert sum(len(block.ecg_mv) for block in samples) > 1800
+
+
+def test_numbers_in_another_unit_are_named() -> None:
+    lines = [f"{-2000000.5 - i % 7}" for i in range(1000)]
+    with pytest.raises(BridgeError, match=r"would be -2e\+03 V") as caught:
+        feed(TextSession(TextSettings(fs_hz=250.0)), lines)
+    assert "?unit=uv" in caught.value.remedy
 
 
 def test_a_line_that_lost_its_time_is_no_sample() -> None:

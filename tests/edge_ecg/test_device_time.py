@@ -213,6 +213,33 @@ def test_a_column_that_later_blocks_lack_is_not_known_there(tmp_path: Path) -> N
     ]
 
 
+def test_a_column_that_only_later_blocks_have_is_kept(tmp_path: Path) -> None:
+    """A strap tells of its contact a second after its first samples; a board of its accelerometer."""
+    path = tmp_path / "kept.csv"
+    off = np.array([True, False])
+    with Recorder(path) as recorder:
+        recorder.begin(edge_ecg.SourceInfo("x:", "polar-h10", 130.0))
+        recorder.write(SampleBlock(np.zeros(2), 130.0, 0, saturated=np.zeros(2, bool)))
+        recorder.write(
+            SampleBlock(np.ones(2), 130.0, 2, lead_off=off, saturated=off, acceleration_g=np.ones((2, 3)))
+        )
+        recorder.write(SampleBlock(np.ones(1), 130.0, 4, saturated=np.ones(1, bool)))
+    assert path.read_text().splitlines()[-6:] == [
+        "sample,ecg_mv,saturated,lead_off,acc_x_g,acc_y_g,acc_z_g",
+        "0,0.0,0,0,nan,nan,nan",
+        "1,0.0,0,0,nan,nan,nan",
+        "2,1.0,1,1,1.0,1.0,1.0",
+        "3,1.0,0,0,1.0,1.0,1.0",
+        "4,1.0,1,0,nan,nan,nan",
+    ]
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.csv"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    with open_source(Address("file", str(path), {"speed": "max"})) as source:
+        (block,) = (item for item in source if isinstance(item, SampleBlock))
+    assert block.lead_off is not None
+    assert block.lead_off.tolist() == [False, False, True, False, False]
+
+
 @pytest.mark.parametrize("size", [1, 73, 9999])
 def test_duration_is_device_time(heart: Heart, list_source: ListSource, tmp_path: Path, size: int) -> None:
     source = list_source(timed_blocks(heart(20, REAL_HZ), size), FS_HZ)

@@ -15,6 +15,9 @@ FINE_S = 60.0
 _SLOPE_S = 10.0
 _SPAN_S = 180
 _RECENT_S = 8
+# While the slope is not known, a board that is 3 % slow falls behind by 30 ms a second: over so many seconds
+# that stays below what is taken for a pause.
+_RECENT_UNSLOPED_S = 2
 _MAX_RATE_ERROR = 0.05
 _SAME_RATE = 2e-5
 
@@ -68,7 +71,8 @@ class ArrivalClock:
         """Return the number of the newest sample that can have been made by then; -inf before the first."""
         if not self._at_s:
             return -np.inf
-        recent = zip(self._at_s[-_RECENT_S:], self._delay_s[-_RECENT_S:], strict=True)
+        seconds = _RECENT_S if self._span_s >= _SLOPE_S else _RECENT_UNSLOPED_S
+        recent = zip(self._at_s[-seconds:], self._delay_s[-seconds:], strict=True)
         floor_s = min(delay_s - self._slope * at for at, delay_s in recent)
         return (at_s - floor_s - self._slope * at_s) * self._fs_hz
 

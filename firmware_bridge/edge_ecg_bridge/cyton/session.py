@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..counting import QUIET_S, ArrivalClock, CountedSession, Found, Placed, Placer, Run, TimeLine
 from ..stream import ByteArray, Ready, Samples
 from . import packets, wire
@@ -181,7 +179,6 @@ class CytonSession(CountedSession):
             if run.gap_before:
                 self._accelerometer.forget()
             raw = packets.counts(rows, self.settings.channel)
-            acceleration = self._accelerometer.follow(rows)
             self._events.append(
                 Samples(
                     packets.to_mv(raw, self.settings.gain),
@@ -189,7 +186,8 @@ class CytonSession(CountedSession):
                     run.gap_before,
                     saturated=packets.clipped(raw),
                     time_s=self._time.times(run.first, len(rows), self._rate_hz(rows, run.first)),
-                    acceleration_g=None if np.isnan(acceleration).all() else acceleration,
+                    # NaN before the first reading: a recording has the columns that the first samples have.
+                    acceleration_g=self._accelerometer.follow(rows),
                 )
             )
 

@@ -214,7 +214,8 @@ class GanglionSession(SessionBase):
                 good.gap_before,
                 saturated=wire.clipped(raw),
                 time_s=self._time.times(good.first, len(raw), self._placer.clock.rate_hz),
-                acceleration_g=None if np.isnan(acceleration).all() else acceleration,
+                # NaN before the first reading: a recording has the columns that the first samples have.
+                acceleration_g=acceleration if self._reads_accelerometer else None,
             )
         )
 

@@ -19,7 +19,7 @@ from ..stream import (
     show_bytes,
 )
 from .lines import Line, LineSplitter, parse_line
-from .timing import BoardClock, counted_rate, rate_of, tick_of
+from .timing import NEAR, BoardClock, counted_rate, rate_of, tick_of
 
 SILENCE_S = 5.0
 MIN_FS_HZ, MAX_FS_HZ = 100.0, 4000.0
@@ -29,6 +29,9 @@ _PAUSE_S = 1.0
 _MAX_EARLY = round(MAX_FS_HZ * (SETTLE_S + COUNT_S + 1.0))
 # So many counts in a row beyond the converter's range are no damage: the settings are wrong.
 _MISFITS = 10
+# No electrode gives more, whatever the unit: one such number would shake every filter behind, and a recording
+# that holds it is refused.
+_LARGEST_MV = 1e4
 # Numbers that are not whole among so many whole ones are damage.
 _FEW = 0.02
 
@@ -101,7 +104,7 @@ class TextSession(SessionBase):
         """Return what was thrown away.
 
         ``lines_skipped`` could not be read; ``packets_rejected`` are lines whose time was wrong or whose
-        count no converter gives, ``duplicates`` those of them that stepped back in time.
+        number no converter or electrode gives, ``duplicates`` those that stepped back in time.
         """
         clock = self._clock
         return {
@@ -191,6 +194,8 @@ class TextSession(SessionBase):
             if span_s < COUNT_S:
                 return
             fs_hz, tick_s = counted_rate([at for at, _ in self._early]), 0.0
+        if fs_hz >= MIN_FS_HZ * (1.0 - NEAR):  # a board of 100 Hz whose clock reads 99.9
+            fs_hz = max(fs_hz, MIN_FS_HZ)
         if not MIN_FS_HZ <= fs_hz <= MAX_FS_HZ:
             raise _impossible(fs_hz)
         self._fs_hz = fs_hz
@@ -259,12 +264,18 @@ class TextSession(SessionBase):
         return [pair for line in lines for pair in self._clock.take(line, now_s)]
 
     def _fits(self, line: Line) -> bool:
-        """Whether a converter can have given this count; BridgeError when many in a row do not fit."""
-        if line.value is None or not self._counts or 0 <= line.value < 2**self.settings.adc_bits:
+        """Whether a converter or electrode gives such numbers; BridgeError when many in a row do not fit."""
+        if line.value is None or self._is_possible(line.value):
             self._misfits_in_a_row = 0
             return True
         self._misfits += 1
         self._misfits_in_a_row += 1
+        if self._misfits_in_a_row >= _MISFITS and not self._counts:
+            raise BridgeError(
+                f"The board sent {line.value:g}, which would be {self._to_mv(line.value) / 1000.0:.3g} V.",
+                why="No electrode gives that: its numbers are in another unit.",
+                remedy="Give their unit after the port, such as ?unit=uv.",
+            )
         if self._misfits_in_a_row >= _MISFITS:
             raise BridgeError(
                 f"The board sent {line.value:g}, which is no count of a "
@@ -272,6 +283,11 @@ class TextSession(SessionBase):
                 remedy="Give the board's numbers after the port, such as ?adc_bits=12&vref=3.3, or ?unit=mv.",
             )
         return False
+
+    def _is_possible(self, value: float) -> bool:
+        if self._counts:
+            return 0.0 <= value < 2.0**self.settings.adc_bits
+        return abs(self._to_mv(value)) <= _LARGEST_MV
 
     def _to_mv(self, value: float) -> float:
         settings = self.settings

@@ -11,7 +11,7 @@ from ..stream import DeviceClock, FloatArray
 from .lines import Line
 
 USUAL_RATES_HZ = (100, 125, 128, 200, 250, 256, 300, 360, 400, 500, 512, 1000, 1024, 2000)
-_NEAR = 0.015
+NEAR = 0.015
 _STAMP_TURN = 1 << 32
 _RESTART_S = 1.0
 # Of two lines that bear each other out, so many may be missing between: more is likelier to be damage.
@@ -160,4 +160,4 @@ def counted_rate(arrivals_s: Sequence[float]) -> float:
     first, last = arrivals_s[0], arrivals_s[-1]
     fs_hz = sum(at > first for at in arrivals_s) / (last - first)
     usual = min(USUAL_RATES_HZ, key=lambda rate: abs(rate - fs_hz))
-    return float(usual) if abs(usual - fs_hz) <= _NEAR * fs_hz else fs_hz
+    return float(usual) if abs(usual - fs_hz) <= NEAR * fs_hz else fs_hz

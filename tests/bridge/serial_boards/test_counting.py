@@ -137,3 +137,18 @@ def test_what_is_held_comes_out_in_the_end() -> None:
     (after,) = placer.flush()
     assert (after.first, after.gap_before) == (1512, 512)
     assert placer.flush() == []
+
+
+@pytest.mark.parametrize(("fs_hz", "modulus"), [(125.0, 1), (100.0, 16), (1000.0, 16)])
+@pytest.mark.parametrize("error", [-0.03, 0.03])
+def test_a_board_off_its_rate_has_lost_nothing(fs_hz: float, modulus: int, error: float) -> None:
+    """Falling behind bit by bit is no pause, also before its rate is known."""
+    placer: Placer[int] = Placer(fs_hz, modulus)
+    rng, number, placed = np.random.default_rng(1), 0, []
+    for read in range(1, 50 * 30):
+        now_s = 0.02 * read
+        new = int(fs_hz * (1.0 + error) * now_s) - number
+        placed += placer.place([run_of(number, new, modulus)] if new else [], now_s + rng.uniform(0.0, 0.015))
+        number += new
+    assert sum(one.gap_before for one in placed + placer.flush()) == 0
+    assert placer.rejected == 0

@@ -65,6 +65,16 @@ def test_samples_in_millivolts_at_their_times_from_the_first_on() -> None:
     assert lost == 100
 
 
+def test_values_that_are_no_ecg_in_any_unit_are_lost_samples() -> None:
+    numbers = np.arange(1500)
+    values = np.sin(numbers / 9.0)
+    values[[700, 900, 1100]] = 1e38, -np.inf, np.nan
+    session = LslSession(LslSettings(250.0, 1.0))
+    ecg_mv, _, lost = samples_of(talk(session, pack(900.0 + numbers / 250.0, values)))
+    assert lost == session.counters["not_a_number"] == 3
+    assert np.abs(ecg_mv).max() <= 1.0
+
+
 @pytest.mark.parametrize(("nominal", "real", "expected"), [(0.0, 512.0, 512.0), (1000.0, 500.0, 500.0)])
 def test_a_rate_that_is_not_said_or_wrong_is_measured(nominal: float, real: float, expected: float) -> None:
     events = talk(LslSession(LslSettings(nominal, 1.0)), stream(np.arange(6000), real))

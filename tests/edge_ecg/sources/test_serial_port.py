@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import termios
 import threading
 import time
@@ -14,14 +15,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
+from serial.rfc2217 import PortManager
 
 from edge_ecg.discovery import FoundPort, who_holds
 from edge_ecg.errors import DeviceError, UsageError
 from edge_ecg.samples import SampleBlock, SourceEvent
 from edge_ecg.sources import Source, open_source, port_faults
 from edge_ecg.sources.address import parse_address
+from edge_ecg.sources.kinds import session_for
 from edge_ecg.sources.port_faults import explain
 from edge_ecg.sources.serial_port import SerialTransport
+from edge_ecg.sources.session_source import SessionSource
 from edge_ecg_bridge.emulators import (
     DockEmulator,
     Emulator,
@@ -297,8 +301,6 @@ def test_wrong_usage_is_found_before_the_port_is_touched(address: str, device: s
 
 def test_over_tcp() -> None:
     """socket:// to a relay that hands bytes between a TCP client and the virtual device."""
-    import socket
-
     device = Shimmer3Emulator(ECG)
     begin = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -327,6 +329,72 @@ def test_over_tcp() -> None:
         thread.join(5.0)
     assert sum(block.gap_before for block in blocks) == 0
     assert not device.streaming
+
+
+class _Far:
+    """A serial port of another machine, as a server of RFC 2217 has it: one that knows one speed."""
+
+    bytesize, parity, stopbits = 8, "N", 1
+    rtscts = xonxoff = dtr = rts = break_condition = cts = dsr = ri = cd = False
+
+    @property
+    def baudrate(self) -> int:
+        return 115200
+
+    @baudrate.setter
+    def baudrate(self, baud: int) -> None:
+        if baud != 115200:
+            raise ValueError("no such speed")
+
+    def reset_input_buffer(self) -> None: ...
+
+    def reset_output_buffer(self) -> None: ...
+
+
+class _Writer:
+    """What a PortManager answers through."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self.write = client.sendall
+
+
+# pyserial's own thread is started in a way that Python has since deprecated.
+@pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning", "ignore:setName:DeprecationWarning")
+def test_over_rfc2217() -> None:
+    """A server may refuse a speed that is tried, and hang up: neither is a bug here."""
+    device, begin, unplug = Shimmer3Emulator(ECG), time.monotonic(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def relay() -> None:
+            client, _ = server.accept()
+            client.settimeout(0.01)
+            with client:
+                manager = PortManager(_Far(), _Writer(client))
+                while not unplug.is_set():
+                    now_s = (time.monotonic() - begin) * 5.0
+                    try:
+                        data = client.recv(4096)
+                        if not data:
+                            return
+                        device.receive(b"".join(manager.filter(data)), now_s)
+                    except TimeoutError:
+                        pass
+                    except OSError:
+                        return
+                    client.sendall(b"".join(manager.escape(device.bytes_to_send(now_s))))
+
+        thread = threading.Thread(target=relay)
+        thread.start()
+        address = parse_address(f"rfc2217://127.0.0.1:{server.getsockname()[1]}?reconnect=no")
+        transport = SerialTransport(address, 115200)
+        transport.set_baud(57600)
+        with SessionSource(address, transport, session_for("shimmer3", address)) as source:
+            blocks = blocks_until(source, 400)
+            unplug.set()
+            with pytest.raises(DeviceError, match="unplugged or its link was lost"):
+                list(source)
+        thread.join(5.0)
+    assert sum(block.gap_before for block in blocks) == 0
 
 
 def test_raw_pty_without_a_device_counts_as_silence() -> None:
