@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg_train.checkpoint import save_encoder
+from edge_ecg_train.datasets import get_dataset
+from edge_ecg_train.datasets.label_rules import Rule
 from edge_ecg_train.embeddings import encoder_sha256, task_embeddings, trunk_of
 from edge_ecg_train.evaluation import stage_encoders
 from edge_ecg_train.evaluation.cells import Cell, Outcome, compute, finished
@@ -212,6 +215,28 @@ def test_a_store_is_prepared_again_when_recordings_change(fake_data: Any, tmp_pa
     with (folder / "recordings.csv").open("a") as file:
         file.write("\n")
     assert stage_store(Sources(("eegmat",)), folder, tmp_path / "cache").path != first.path
+
+
+def test_a_store_is_prepared_again_when_a_word_or_a_rule_changes(
+    fake_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fake_data.eegmat(people=2)
+    first = stage_store(Sources(("eegmat",)), folder, tmp_path / "cache")
+    table = folder / "recordings.csv"
+    said = table.read_text()
+    table.write_text(said.replace(",S01,", ",S07,"))  # as long as it was
+    renamed = stage_store(Sources(("eegmat",)), folder, tmp_path / "cache")
+    assert {*first.subject} == {"eegmat/S00", "eegmat/S01"}
+    assert {*renamed.subject} == {"eegmat/S00", "eegmat/S07"}
+    table.write_text(said)
+    # The classes are called the same, and mean something else.
+    rule = Rule("mood", "arousal", ("low", "high"), threshold=5.0)
+    places = []
+    for threshold in (5.0, 3.0):
+        rules = (replace(rule, threshold=threshold),)
+        monkeypatch.setattr(type(get_dataset("eegmat")), "rules", lambda self, root=None, rules=rules: rules)
+        places.append(stage_store(Sources(("eegmat",)), folder, tmp_path / "cache").path)
+    assert len({first.path, *places}) == 3
 
 
 def test_pretraining_on_the_fly_is_done_once(
