@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,15 @@ from .networks import TRUNK_PARAMETERS, TRUNK_RECEPTIVE_FIELD_SAMPLES, TRUNK_STR
 
 _OBJECTS = (
     "encoder", "pretext", "supervised", "emotion", "tasks", "preprocessing", "card", "head_encoders",
-    "card_encoders",
+    "card_encoders", "card_heads",
 )  # fmt: skip
 """Entries of run.json that others look into."""
+
+
+def head_settings(facts: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Return how run.json says that the head of a task was fitted; empty where it does not."""
+    settings: dict[str, Any] = facts.get("emotion", {}).get(task, {}).get("head", {})
+    return settings
 
 
 def encoder_facts(shape: TrunkShape) -> dict[str, Any]:
