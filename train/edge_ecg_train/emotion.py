@@ -14,6 +14,7 @@ from edge_ecg.errors import DataError
 from .checkpoint import write_atomically
 from .device import Execution
 from .embeddings import embeddings_of
+from .evaluation.baseline import rest_class
 from .heads import HeadConfig
 from .rounding import rounding_covariance
 from .run_dir import RunDir
@@ -89,6 +90,7 @@ def train_emotion(
             len(names),
             config,
             rounding,
+            rest=rest_class(names),
         )
         place = run.head(task)
         place.parent.mkdir(exist_ok=True)

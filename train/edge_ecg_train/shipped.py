@@ -11,7 +11,7 @@ from edge_ecg.heads.intervals import interval_features_of
 from edge_ecg.heads.mlp import MlpHead
 from edge_ecg.heads.personal import SOURCES, personal_features
 
-from .evaluation.baseline import find_baseline
+from .evaluation.baseline import REST, find_baseline
 from .fusion import fit_hybrid
 from .heads import HeadConfig, fit_head
 
@@ -48,6 +48,8 @@ def fit_shipped_heads(
     classes: int,
     config: HeadConfig,
     rounding: NDArray[np.float64] | None = None,
+    *,
+    rest: int | None = REST,
 ) -> ShippedHeads:
     """Fit the heads of a task on all its labelled windows.
 
@@ -63,11 +65,14 @@ def fit_shipped_heads(
         Of any kind; only "hybrid" has a second head.
     rounding:
         (d, d) covariance of the encoder's rounding error, for a ``rounding_penalty``.
+    rest:
+        The class at rest, None where none is.
 
     Raises
     ------
     DataError
-        When there are fewer than two classes; or, of a hybrid, fewer than two people who have a baseline.
+        When there are fewer than two classes; or, of a hybrid, no class at rest, or fewer than two people who
+        have a baseline.
     UsageError
         When a setting makes no sense.
 
@@ -81,7 +86,7 @@ def fit_shipped_heads(
     accuracy = _accuracy(plain, inputs, labels)
     if not config.baseline_s:
         return ShippedHeads(plain, accuracy)
-    baseline = find_baseline(subject, labels, start_s, config.baseline_s)
+    baseline = find_baseline(subject, labels, start_s, config.baseline_s, rest=rest)
     rows = baseline.scored
     changes = baseline.compare(
         interval_features_of(windows, SOURCES),
