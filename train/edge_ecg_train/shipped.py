@@ -66,13 +66,12 @@ def fit_shipped_heads(
     rounding:
         (d, d) covariance of the encoder's rounding error, for a ``rounding_penalty``.
     rest:
-        The class at rest, None where none is.
+        The class at rest; None where none is, and then there is no second head.
 
     Raises
     ------
     DataError
-        When there are fewer than two classes; or, of a hybrid, no class at rest, or fewer than two people who
-        have a baseline.
+        When there are fewer than two classes; or, of a hybrid, fewer than two people who have a baseline.
     UsageError
         When a setting makes no sense.
 
@@ -84,7 +83,7 @@ def fit_shipped_heads(
     inputs = np.hstack([embeddings.astype(np.float64), interval_features_of(windows, config.intervals)])
     plain = fit_hybrid(inputs, labels, subject, width, classes, config.plain(), rounding)
     accuracy = _accuracy(plain, inputs, labels)
-    if not config.baseline_s:
+    if not config.baseline_s or rest is None:
         return ShippedHeads(plain, accuracy)
     baseline = find_baseline(subject, labels, start_s, config.baseline_s, rest=rest)
     rows = baseline.scored

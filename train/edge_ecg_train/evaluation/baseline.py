@@ -148,7 +148,7 @@ def find_baseline(
         raise DataError(
             "There is no personal baseline: none of the task's classes is rest.",
             why=f"Such a class is called {', '.join(REST_NAMES[:-1])} or {REST_NAMES[-1]}.",
-            remedy="Do without (baselines_s: [0]; of a hybrid head baseline_s = 0), or give it that name.",
+            remedy="Do without (baselines_s: [0]), or give it that name.",
         )
     rest_until_s = np.where(labels == rest, start_s + window_s, np.inf)
     baseline = rest_until_s <= seconds
@@ -158,7 +158,8 @@ def find_baseline(
         raise DataError(
             f"Only {len(people)} people have good windows in the first {seconds:g} s at rest.",
             why="A personal baseline needs them, counted from where a recording begins.",
-            remedy="Prepare the store with a smaller --hop, or recordings that begin at rest.",
+            remedy="Prepare the store with a smaller --hop, or recordings that begin at rest; or do without "
+            "(baselines_s: [0]; of a hybrid head baseline_s = 0).",
         )
     scored = np.isin(subject, people) & ~spared
     return PersonalBaseline(seconds, subject, baseline, scored, tuple(str(one) for one in people))
