@@ -223,3 +223,13 @@ def test_without_a_class_at_rest_nobody_has_a_baseline(place: RunDir, make_ecg: 
     sweep = _staged(_facts(place), _store(tmp_path / "store", make_ecg, names=("low", "high")))
     assert sweep.recipe.baselines_s == (0.0,)
     assert len(sweep.systems) == 2
+
+
+@pytest.mark.parametrize("stage", [{}, {"pretext": {}}])
+def test_a_store_that_was_prepared_in_another_way_is_refused(
+    place: RunDir, store: WindowStore, stage: dict[str, Any]
+) -> None:
+    said = {"preprocessing": {"normalisation": "recording"}}
+    facts = {name: {**one, **said} for name, one in stage.items()} or said
+    with pytest.raises(DataError, match=r"prepared in another way.*normalisation 'recording'"):
+        _staged(_facts(place, **facts), store)

@@ -138,10 +138,15 @@ def _beside_embeddings(config: HeadConfig, fitted: ShippedHeads) -> dict[str, An
 
 
 def _check_preprocessing(facts: Mapping[str, Any], store: WindowStore) -> None:
-    trained_on = facts.get("pretext", {}).get("preprocessing_hash", store.preprocessing_hash)
-    if trained_on != store.preprocessing_hash:
-        raise DataError(
-            f"The encoder was trained on windows that were prepared differently from those of {store.path}.",
-            why=f"Then: {facts['pretext'].get('preprocessing')}; now: {dict(store.preprocessing)}.",
-            remedy="Prepare both stores with the same settings.",
-        )
+    pretext = facts.get("pretext", {})
+    if pretext.get("preprocessing_hash", store.preprocessing_hash) != store.preprocessing_hash:
+        then = pretext.get("preprocessing")
+    elif "supervised" in facts and facts.get("preprocessing", store.preprocessing) != store.preprocessing:
+        then = facts["preprocessing"]  # of the labelled windows that the encoder was trained on
+    else:
+        return
+    raise DataError(
+        f"The encoder was trained on windows that were prepared differently from those of {store.path}.",
+        why=f"Then: {then}; now: {dict(store.preprocessing)}.",
+        remedy="Prepare both stores with the same settings.",
+    )

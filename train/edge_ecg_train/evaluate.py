@@ -147,7 +147,8 @@ def check_preprocessing(facts: Mapping[str, Any], store: WindowStore, run: Path)
         When they were not; it names each setting that differs.
 
     """
-    trained = facts.get("preprocessing")
+    # A run without heads says it of its first stage alone.
+    trained = facts.get("preprocessing", facts.get("pretext", {}).get("preprocessing"))
     if trained is None or trained == dict(store.preprocessing):
         return
     names = sorted(set(trained) | set(store.preprocessing))
