@@ -22,7 +22,7 @@ from .evaluation.sweep_recipe import Only, Sources, SweepRecipe, SystemEntry
 from .heads import HeadConfig
 from .metrics import DRAWS
 from .recipe import make
-from .run_dir import RunDir, head_settings
+from .run_dir import RunDir, check_preprocessing, head_settings
 from .store import NO_LABEL, WindowStore
 from .systems.encoder import head_name
 
@@ -136,32 +136,6 @@ def notes_of(facts: Mapping[str, Any], task: str) -> list[str]:
         f"The shipped head has a rounding penalty of {penalty:g}; it is judged without one, for the rounding "
         "error would have to be measured anew in every fold."
     ]
-
-
-def check_preprocessing(facts: Mapping[str, Any], store: WindowStore, run: Path) -> None:
-    """Check that a store's windows were prepared as those that a run was trained on.
-
-    Raises
-    ------
-    DataError
-        When they were not; it names each setting that differs.
-
-    """
-    # A run without heads says it of its first stage alone.
-    trained = facts.get("preprocessing", facts.get("pretext", {}).get("preprocessing"))
-    if trained is None or trained == dict(store.preprocessing):
-        return
-    names = sorted(set(trained) | set(store.preprocessing))
-    differing = [
-        f"{name} {trained.get(name)!r} in the run, {store.preprocessing.get(name)!r} in the store"
-        for name in names
-        if trained.get(name) != store.preprocessing.get(name)
-    ]
-    raise DataError(
-        f"{store.path} was prepared in another way than what {run} was trained on.",
-        why=f"{'; '.join(differing)}.",
-        remedy="Prepare it again with the run's settings (edge-ecg data prepare).",
-    )
 
 
 def _labelled_sets(store: WindowStore, task: str) -> tuple[str, ...]:
