@@ -72,9 +72,17 @@ def _start(bundle: str | None, engine: str, timeout_s: float, *, untrusted: bool
         child = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=True)
         loaded_s, first_s, rss_mb, peak_mb = json.loads(child.stdout)
     except (subprocess.SubprocessError, ValueError) as error:
-        stderr = getattr(error, "stderr", None) or str(error)
+        # Of a process that was too slow they are bytes, whatever was asked for, and no reason.
+        stderr = getattr(error, "stderr", None)
+        said = stderr.strip() if isinstance(stderr, str) else ""
         raise GateError(
             f"A fresh process could not load the model in the engine {engine!r}.",
-            why=stderr.strip().splitlines()[-1],
+            why=said.splitlines()[-1] if said else _why(error),
         ) from error
     return Startup(loaded_s, first_s, rss_mb, peak_mb, 1)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"It was not done after {error.timeout:g} s."
+    return str(error)

@@ -138,11 +138,13 @@ def _keep(place: RunDir, card: Mapping[str, Any], system: str, notes: list[str])
     """Put the short card beside those of the run's other tasks."""
     from edge_ecg_train.card import SCHEMA, compact, kept_tasks, markdown
     from edge_ecg_train.checkpoint import write_atomically
+    from edge_ecg_train.run_dir import head_settings
 
     facts = place.read_json()
     tasks = {**kept_tasks(facts), card["task"]: compact(card, system, notes)}
     encoders = {**facts.get("card_encoders", {}), card["task"]: place.encoder_sha256()}
-    place.update_json(card={"schema": SCHEMA, "tasks": tasks}, card_encoders=encoders)
+    heads = {**facts.get("card_heads", {}), card["task"]: head_settings(facts, card["task"])}
+    place.update_json(card={"schema": SCHEMA, "tasks": tasks}, card_encoders=encoders, card_heads=heads)
     pretrained_on = facts.get("pretext", {}).get("datasets")
     text = markdown(str(facts.get("name", place.path.name)), list(tasks.values()), pretrained_on)
     write_atomically(place.path / "CARD.md", lambda file: file.write(text.encode()))

@@ -31,7 +31,7 @@ from edge_ecg_train.checkpoint import load_encoder
 from edge_ecg_train.device import Execution, prepare_machine
 from edge_ecg_train.embeddings import embed
 from edge_ecg_train.networks import Trunk
-from edge_ecg_train.run_dir import RunDir, encoder_facts
+from edge_ecg_train.run_dir import RunDir, check_preprocessing, encoder_facts
 from edge_ecg_train.store import WindowStore
 from edge_ecg_train.transformer.encoder_file import load_transformer
 
@@ -127,12 +127,14 @@ def export_run(
     Raises
     ------
     DataError
-        When the run is not complete, or the store has too few people to check on.
+        When the run is not complete; or the store was prepared in another way than what it was trained on,
+        or has too few people to check on.
     GateError
         When no variant decides as PyTorch does.
     """
     facts = run.read_json()
     tasks = shipped_tasks(run, facts)
+    check_preprocessing(facts, store, run.path)
     network = load_transformer(run.encoder) if is_transformer_run(run) else load_encoder(run.encoder)
     calibrating, checking = split_rows(store.subject, settings)
     windows = np.array(store.windows[checking], np.float32)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edge_ecg.errors import BundleError, DataError
 from edge_ecg.heads import SOURCES, MlpHead, interval_features_of, personal_features
-from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline
-from edge_ecg_train.run_dir import RunDir
+from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline, rest_class
+from edge_ecg_train.run_dir import RunDir, head_settings
 from edge_ecg_train.store import WindowStore
 
 Float32Array = NDArray[np.float32]
@@ -45,8 +45,8 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
     Raises
     ------
     DataError
-        When there are none, one cannot be read, or the encoder was trained on since they (or the card) were
-        made.
+        When there are none, one cannot be read, the encoder was trained on since they (or the card) were
+        made, or the head since the card was.
     """
     tasks = facts.get("tasks", {})
     if not tasks:
@@ -55,6 +55,7 @@ def shipped_tasks(run: RunDir, facts: Mapping[str, Any]) -> dict[str, ShippedTas
             remedy=f"Train one with `edge-ecg train emotion {run.path} STORE`.",
         )
     _refuse_other_encoder(run, facts)
+    _refuse_other_head(run, facts)
     return {
         task: ShippedTask(
             labels=tuple(entry["labels"]),
@@ -95,6 +96,17 @@ def _refuse_other_encoder(run: RunDir, facts: Mapping[str, Any]) -> None:
                     why="The encoder was trained on after that.",
                     remedy=f"Make it again: {remedy.format(run=run.path, task=task)}",
                 )
+
+
+def _refuse_other_head(run: RunDir, facts: Mapping[str, Any]) -> None:
+    """Refuse a card of a head that was fitted in another way than the one that is shipped."""
+    for task, settings in facts.get("card_heads", {}).items():
+        if task in facts["tasks"] and settings != head_settings(facts, task):
+            raise DataError(
+                f"The card of the task {task!r} in {run.path} is of another head.",
+                why="The head was trained with other settings after that.",
+                remedy=f"Make it again: edge-ecg evaluate {run.path} STORE --task {task} --write-card",
+            )
 
 
 class Decider(Protocol):
@@ -148,7 +160,13 @@ def deciders(
         if task.personal_head is None:
             continue
         try:
-            baseline = find_baseline(store.subject[rows], labels[name], store.start_s[rows], BASELINE_S)
+            baseline = find_baseline(
+                store.subject[rows],
+                labels[name],
+                store.start_s[rows],
+                BASELINE_S,
+                rest=rest_class(task.labels),
+            )
         except DataError:
             continue
         names = task.personal_features

@@ -100,6 +100,21 @@ def test_heads_or_a_card_of_another_encoder(run: RunDir, store: WindowStore) -> 
         export_run(run, store, SETTINGS)
 
 
+def test_a_card_of_another_head(run: RunDir, store: WindowStore) -> None:
+    # A head was judged, and then another one trained in its place.
+    run.update_json(
+        emotion={"stress": {"head": {"kind": "hybrid"}}}, card_heads={"stress": {"kind": "linear"}}
+    )
+    with pytest.raises(DataError, match=r"card of the task 'stress'.* another head.*--write-card"):
+        export_run(run, store, SETTINGS)
+
+
+def test_a_store_that_was_prepared_in_another_way(run: RunDir, store: WindowStore) -> None:
+    run.update_json(preprocessing={**store.preprocessing, "normalisation": "recording"})
+    with pytest.raises(DataError, match=r"prepared in another way.*normalisation 'recording'"):
+        export_run(run, store, SETTINGS)
+
+
 def test_one_person_is_too_few(
     run: RunDir, people: list[Windows], make_store: StoreMaker, tmp_path: Path
 ) -> None:

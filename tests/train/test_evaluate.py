@@ -43,7 +43,14 @@ HYBRID = {
 }
 
 
-def _store(path: Path, make_ecg: Any, people: int = 4, windows: int = 4, start_s: float = 1.0) -> WindowStore:
+def _store(
+    path: Path,
+    make_ecg: Any,
+    people: int = 4,
+    windows: int = 4,
+    start_s: float = 1.0,
+    names: tuple[str, str] = ("rest", "stress"),
+) -> WindowStore:
     """Half of each person's windows at rest from ``start_s`` on, half under stress."""
     with StoreWriter(path) as writer:
         for person in range(people):
@@ -59,7 +66,7 @@ def _store(path: Path, make_ecg: Any, people: int = 4, windows: int = 4, start_s
                     writer.append(ecg[2560 * number : 2560 * (number + 1)].astype(np.float32), meta)
         return writer.commit(
             preprocessing={"normalisation": "calibrated"},
-            labels={"stress": ("rest", "stress")},
+            labels={"stress": names},
             datasets=[],
             windowing={"hop_s": 10, "kept": "good"},
         )
@@ -210,3 +217,19 @@ def test_a_head_that_makes_no_sense(
 def test_labels_are_needed(place: RunDir, store: WindowStore) -> None:
     with pytest.raises(DataError, match="no labels for the task 'valence'"):
         stage_run(_facts(place), store, "valence")
+
+
+def test_without_a_class_at_rest_nobody_has_a_baseline(place: RunDir, make_ecg: Any, tmp_path: Path) -> None:
+    sweep = _staged(_facts(place), _store(tmp_path / "store", make_ecg, names=("low", "high")))
+    assert sweep.recipe.baselines_s == (0.0,)
+    assert len(sweep.systems) == 2
+
+
+@pytest.mark.parametrize("stage", [{}, {"pretext": {}}])
+def test_a_store_that_was_prepared_in_another_way_is_refused(
+    place: RunDir, store: WindowStore, stage: dict[str, Any]
+) -> None:
+    said = {"preprocessing": {"normalisation": "recording"}}
+    facts = {name: {**one, **said} for name, one in stage.items()} or said
+    with pytest.raises(DataError, match=r"prepared in another way.*normalisation 'recording'"):
+        _staged(_facts(place, **facts), store)

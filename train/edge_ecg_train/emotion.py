@@ -14,6 +14,7 @@ from edge_ecg.errors import DataError
 from .checkpoint import write_atomically
 from .device import Execution
 from .embeddings import embeddings_of
+from .evaluation.baseline import rest_class
 from .heads import HeadConfig
 from .rounding import rounding_covariance
 from .run_dir import RunDir
@@ -89,6 +90,7 @@ def train_emotion(
             len(names),
             config,
             rounding,
+            rest=rest_class(names),
         )
         place = run.head(task)
         place.parent.mkdir(exist_ok=True)
@@ -136,10 +138,15 @@ def _beside_embeddings(config: HeadConfig, fitted: ShippedHeads) -> dict[str, An
 
 
 def _check_preprocessing(facts: Mapping[str, Any], store: WindowStore) -> None:
-    trained_on = facts.get("pretext", {}).get("preprocessing_hash", store.preprocessing_hash)
-    if trained_on != store.preprocessing_hash:
-        raise DataError(
-            f"The encoder was trained on windows that were prepared differently from those of {store.path}.",
-            why=f"Then: {facts['pretext'].get('preprocessing')}; now: {dict(store.preprocessing)}.",
-            remedy="Prepare both stores with the same settings.",
-        )
+    pretext = facts.get("pretext", {})
+    if pretext.get("preprocessing_hash", store.preprocessing_hash) != store.preprocessing_hash:
+        then = pretext.get("preprocessing")
+    elif "supervised" in facts and facts.get("preprocessing", store.preprocessing) != store.preprocessing:
+        then = facts["preprocessing"]  # of the labelled windows that the encoder was trained on
+    else:
+        return
+    raise DataError(
+        f"The encoder was trained on windows that were prepared differently from those of {store.path}.",
+        why=f"Then: {then}; now: {dict(store.preprocessing)}.",
+        remedy="Prepare both stores with the same settings.",
+    )

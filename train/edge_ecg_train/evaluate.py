@@ -15,14 +15,14 @@ import numpy as np
 
 from edge_ecg.errors import DataError
 
-from .evaluation.baseline import find_baseline
+from .evaluation.baseline import find_baseline, rest_class
 from .evaluation.folds import LEAVE_ONE_OUT, RANDOM_WINDOWS
 from .evaluation.sweep import Listener, Sweep, stage_on
 from .evaluation.sweep_recipe import Only, Sources, SweepRecipe, SystemEntry
 from .heads import HeadConfig
 from .metrics import DRAWS
 from .recipe import make
-from .run_dir import RunDir
+from .run_dir import RunDir, check_preprocessing, head_settings
 from .store import NO_LABEL, WindowStore
 from .systems.encoder import head_name
 
@@ -115,7 +115,7 @@ def head_of(facts: Mapping[str, Any], task: str) -> HeadConfig:
         When this version does not know such a head.
 
     """
-    settings = facts.get("emotion", {}).get(task, {}).get("head", {})
+    settings = head_settings(facts, task)
     plain = {key: list(one) if isinstance(one, tuple) else one for key, one in settings.items()}
     unknown = sorted(set(plain) - {one.name for one in fields(HeadConfig)})
     if unknown:
@@ -136,31 +136,6 @@ def notes_of(facts: Mapping[str, Any], task: str) -> list[str]:
         f"The shipped head has a rounding penalty of {penalty:g}; it is judged without one, for the rounding "
         "error would have to be measured anew in every fold."
     ]
-
-
-def check_preprocessing(facts: Mapping[str, Any], store: WindowStore, run: Path) -> None:
-    """Check that a store's windows were prepared as those that a run was trained on.
-
-    Raises
-    ------
-    DataError
-        When they were not; it names each setting that differs.
-
-    """
-    trained = facts.get("preprocessing")
-    if trained is None or trained == dict(store.preprocessing):
-        return
-    names = sorted(set(trained) | set(store.preprocessing))
-    differing = [
-        f"{name} {trained.get(name)!r} in the run, {store.preprocessing.get(name)!r} in the store"
-        for name in names
-        if trained.get(name) != store.preprocessing.get(name)
-    ]
-    raise DataError(
-        f"{store.path} was prepared in another way than what {run} was trained on.",
-        why=f"{'; '.join(differing)}.",
-        remedy="Prepare it again with the run's settings (edge-ecg data prepare).",
-    )
 
 
 def _labelled_sets(store: WindowStore, task: str) -> tuple[str, ...]:
@@ -199,7 +174,13 @@ def _has_baseline(store: WindowStore, task: str, seconds: float) -> bool:
     labels = store.label(task)
     rows = labels != NO_LABEL
     try:
-        baseline = find_baseline(store.subject[rows], labels[rows], store.start_s[rows], seconds)
+        baseline = find_baseline(
+            store.subject[rows],
+            labels[rows],
+            store.start_s[rows],
+            seconds,
+            rest=rest_class(store.tasks[task]),
+        )
     except DataError:
         return False
     return len(np.unique(labels[rows][baseline.scored])) > 1

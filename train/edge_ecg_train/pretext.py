@@ -6,6 +6,7 @@ was stopped and resumed ends with the same weights as one that was not.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from .loop import Progress, Session, train
 from .losses import L2, staircase
 from .networks import PAPER_TRUNK, WINDOW_SAMPLES, TrunkShape
 from .pretext_trainer import PretextTrainer
-from .run_dir import RunDir, encoder_facts
+from .run_dir import RunDir, check_resumed, encoder_facts
 from .sampling import FULL_SHUFFLE, Shuffle, people_of, split_people
 from .sharded import Windows
 from .team import ALONE, Team
@@ -141,7 +142,7 @@ def run_pretext(
     machine = prepare_machine(execution or Execution())
     run = RunDir(run_dir)
     # The other machines of a team need not see the run's folder.
-    state = team.from_leader(lambda: _begin(run, resume=resume))
+    state = team.from_leader(lambda: _begin(run, facts or {}, resume=resume))
     training, held_out = split_people(subjects, config.holdout, config.seed)
     people = len(people_of(subjects[training])[0])
     trainer = PretextTrainer(windows, training, held_out, config, machine, team)
@@ -195,7 +196,7 @@ def run_pretext(
     return entry
 
 
-def _begin(run: RunDir, *, resume: bool) -> dict[str, Any] | None:
+def _begin(run: RunDir, facts: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
     """Make the run's folder; return the state to go on from, if there is one."""
     run.create()
     if not run.checkpoint.exists():
@@ -205,6 +206,7 @@ def _begin(run: RunDir, *, resume: bool) -> dict[str, Any] | None:
             f"{run.path} already holds a training run.",
             remedy="Go on with --resume, or give another folder.",
         )
+    check_resumed(run.facts().get("pretext", {}).get("preprocessing"), facts.get("preprocessing"))
     return load_checkpoint(run.checkpoint)
 
 

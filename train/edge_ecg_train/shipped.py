@@ -11,7 +11,7 @@ from edge_ecg.heads.intervals import interval_features_of
 from edge_ecg.heads.mlp import MlpHead
 from edge_ecg.heads.personal import SOURCES, personal_features
 
-from .evaluation.baseline import find_baseline
+from .evaluation.baseline import REST, find_baseline
 from .fusion import fit_hybrid
 from .heads import HeadConfig, fit_head
 
@@ -48,6 +48,8 @@ def fit_shipped_heads(
     classes: int,
     config: HeadConfig,
     rounding: NDArray[np.float64] | None = None,
+    *,
+    rest: int | None = REST,
 ) -> ShippedHeads:
     """Fit the heads of a task on all its labelled windows.
 
@@ -63,6 +65,8 @@ def fit_shipped_heads(
         Of any kind; only "hybrid" has a second head.
     rounding:
         (d, d) covariance of the encoder's rounding error, for a ``rounding_penalty``.
+    rest:
+        The class at rest; None where none is, and then there is no second head.
 
     Raises
     ------
@@ -79,9 +83,9 @@ def fit_shipped_heads(
     inputs = np.hstack([embeddings.astype(np.float64), interval_features_of(windows, config.intervals)])
     plain = fit_hybrid(inputs, labels, subject, width, classes, config.plain(), rounding)
     accuracy = _accuracy(plain, inputs, labels)
-    if not config.baseline_s:
+    if not config.baseline_s or rest is None:
         return ShippedHeads(plain, accuracy)
-    baseline = find_baseline(subject, labels, start_s, config.baseline_s)
+    baseline = find_baseline(subject, labels, start_s, config.baseline_s, rest=rest)
     rows = baseline.scored
     changes = baseline.compare(
         interval_features_of(windows, SOURCES),

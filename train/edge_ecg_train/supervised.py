@@ -24,7 +24,7 @@ from .embeddings import embed
 from .heads import class_loss, class_weights, dense_layers, layer_arrays
 from .loop import Session, train
 from .networks import PAPER_TRUNK, WINDOW_SAMPLES, Trunk, TrunkShape
-from .run_dir import RunDir, encoder_facts
+from .run_dir import RunDir, check_resumed_task, encoder_facts
 from .sampling import Rows, batch_rows, split_people, step_seed
 from .store import WindowStore
 
@@ -298,6 +298,7 @@ def run_supervised(
                 f"{run_dir} already holds a training run.",
                 remedy="Go on with --resume, or give another folder.",
             )
+        check_resumed_task(run.facts(), task, store.preprocessing)
         trainer.restore(load_checkpoint(run.checkpoint))
     entry: dict[str, Any] = {}
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_ecg.errors import DataError
-from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline, known_median
+from edge_ecg_train.evaluation.baseline import PersonalBaseline, find_baseline, known_median, rest_class
 from edge_ecg_train.evaluation.data import TaskData
 
 SUBJECT = np.array(["a"] * 5 + ["b"] * 3 + ["c"] * 2)
@@ -71,3 +73,28 @@ def test_of_a_task(stress_data: TaskData) -> None:
 def test_nobody_rests_that_early(stress_data: TaskData) -> None:
     with pytest.raises(DataError, match="first 9 s"):
         PersonalBaseline.of(stress_data, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        (("rest", "stress"), 0),
+        (("baseline", "stress", "amusement"), 0),
+        (("anger", "Neutral", "sadness"), 1),
+        (("low", "high"), None),
+        (("1", "2", "3"), None),
+    ],
+)
+def test_which_class_is_rest(names: tuple[str, ...], number: int | None) -> None:
+    assert rest_class(names) == number
+
+
+def test_a_rest_that_is_not_the_first_class() -> None:
+    found = find_baseline(SUBJECT, 1 - LABELS, START_S, 30.0, rest=1)
+    np.testing.assert_array_equal(found.baseline, find_baseline(SUBJECT, LABELS, START_S, 30.0).baseline)
+
+
+def test_windows_that_were_rated_low_are_no_baseline(stress_data: TaskData) -> None:
+    # Whoever takes them for one has chosen it by the labels of the people that are tested.
+    with pytest.raises(DataError, match="none of the task's classes is rest"):
+        PersonalBaseline.of(replace(stress_data, names=("low", "high")), 30.0)

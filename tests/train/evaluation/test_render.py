@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from edge_ecg_train.evaluation.card_dict import build_card
+from edge_ecg_train.evaluation.courses import course_plot
 from edge_ecg_train.evaluation.html import html_of
 from edge_ecg_train.evaluation.leaks import LeakFinding
 from edge_ecg_train.evaluation.markdown import markdown_of
@@ -222,6 +224,33 @@ def test_each_plot_shows_its_numbers(card: dict[str, Any]) -> None:
     assert "is worse than three <features> for" in plots["people"].words
     for plot in plots.values():
         assert all(axes.has_data() for axes in plot.figure.axes if axes.axison)
+
+
+def test_long_names_of_systems_have_room(sampled: Any) -> None:
+    long = "hybrid: frozen encoder + intervals, late fusion, linear head (bundled int8 encoder)"
+    runs = [sampled(1.0, noise=number, system=f"{long} {number}") for number in range(5)]
+    card = build_card(runs, (), title="long", command=COMMAND, store_facts={}, draws=20)
+    figure = next(plot for plot in plots_of(card) if plot.name.startswith("forest")).figure
+    figure.draw_without_rendering()
+    boxes = sorted(
+        (one.get_window_extent() for one in figure.axes[0].get_yticklabels()), key=lambda box: box.y0
+    )
+    assert len(boxes) == len(runs)
+    assert all(below.y1 <= above.y0 for below, above in itertools.pairwise(boxes))
+
+
+@pytest.mark.parametrize("people", [3, 6, 8])
+def test_every_column_of_courses_tells_its_minutes(sampled: Any, people: int) -> None:
+    run = sampled(1.0, people=people)
+    card = build_card([run], (), title="courses", command=COMMAND, store_facts={}, draws=20)
+    plot = course_plot(card, [run])
+    assert plot is not None
+    plot.figure.draw_without_rendering()
+    shown = [axes for axes in plot.figure.axes if axes.axison]
+    lowest = {axes.get_subplotspec().colspan.start: axes for axes in shown}
+    for axes in shown:
+        told = any(label.get_visible() and label.get_text() for label in axes.get_xticklabels())
+        assert told == (axes in lowest.values())
 
 
 def test_a_card_of_one_system_and_one_setting(sampled: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,21 @@ import pytest
 
 from edge_ecg.errors import DataError, UsageError
 from edge_ecg_train.checkpoint import save_encoder
+from edge_ecg_train.datasets import get_dataset
+from edge_ecg_train.datasets.label_rules import Rule
 from edge_ecg_train.embeddings import encoder_sha256, task_embeddings, trunk_of
 from edge_ecg_train.evaluation import stage_encoders
+from edge_ecg_train.evaluation import sweep as sweep_module
 from edge_ecg_train.evaluation.cells import Cell, Outcome, compute, finished
 from edge_ecg_train.evaluation.data import TaskData
 from edge_ecg_train.evaluation.executors import make_executor
 from edge_ecg_train.evaluation.predictions import with_context
 from edge_ecg_train.evaluation.stage_encoders import pretrained_on, stage_encoder, stage_store
-from edge_ecg_train.evaluation.sweep import Listener, check, collect, execute, stage
+from edge_ecg_train.evaluation.sweep import Listener, check, collect, execute, stage, stage_on
 from edge_ecg_train.evaluation.sweep_recipe import Sources, parse_sweep
 from edge_ecg_train.networks import Trunk
 from edge_ecg_train.run_dir import RunDir
+from edge_ecg_train.store import WindowStore
 
 TABLE: dict[str, Any] = {
     "data": {"sets": ["eegmat"], "hop_s": 5},
@@ -214,6 +220,28 @@ def test_a_store_is_prepared_again_when_recordings_change(fake_data: Any, tmp_pa
     assert stage_store(Sources(("eegmat",)), folder, tmp_path / "cache").path != first.path
 
 
+def test_a_store_is_prepared_again_when_a_word_or_a_rule_changes(
+    fake_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fake_data.eegmat(people=2)
+    first = stage_store(Sources(("eegmat",)), folder, tmp_path / "cache")
+    table = folder / "recordings.csv"
+    said = table.read_text()
+    table.write_text(said.replace(",S01,", ",S07,"))  # as long as it was
+    renamed = stage_store(Sources(("eegmat",)), folder, tmp_path / "cache")
+    assert {*first.subject} == {"eegmat/S00", "eegmat/S01"}
+    assert {*renamed.subject} == {"eegmat/S00", "eegmat/S07"}
+    table.write_text(said)
+    # The classes are called the same, and mean something else.
+    rule = Rule("mood", "arousal", ("low", "high"), threshold=5.0)
+    places = []
+    for threshold in (5.0, 3.0):
+        rules = (replace(rule, threshold=threshold),)
+        monkeypatch.setattr(type(get_dataset("eegmat")), "rules", lambda self, root=None, rules=rules: rules)
+        places.append(stage_store(Sources(("eegmat",)), folder, tmp_path / "cache").path)
+    assert len({first.path, *places}) == 3
+
+
 def test_pretraining_on_the_fly_is_done_once(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,3 +266,22 @@ def test_pretraining_on_the_fly_is_done_once(
     again = stage_encoder(spec, sources, root, tmp_path / "cache", said.append)
     assert again == first
     assert len(said) == 1
+
+
+def test_ratings_have_no_baseline_not_even_one_that_was_computed_before(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = parse_sweep(table(labels={"fractions": [1.0]}, contexts_s=[0]), "mine")
+    place = stage(recipe, root, tmp_path / "cache").store.path
+    info = json.loads((place / "store.json").read_text())
+    (place / "store.json").write_text(json.dumps({**info, "labels": {"stress": ["low", "high"]}}))
+    rated = stage_on(recipe, WindowStore.open(place), root, tmp_path / "cache")
+    with monkeypatch.context() as before:
+        before.setattr(sweep_module, "rest_class", lambda names: 0)
+        once = stage_on(recipe, WindowStore.open(place), root, tmp_path / "cache")
+    kept = {cell.key for cell in once.cells} & {cell.key for cell in rated.cells}
+    assert kept == {cell.key for cell in rated.cells if not cell.config["baseline_s"]}
+    execute(rated, SERIAL)
+    assert rated.failures
+    assert all("none of the task's classes is rest" in one for one in rated.failures)
+    assert {one.baseline_s for one in collect(rated)} == {0.0}

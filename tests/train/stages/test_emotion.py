@@ -228,3 +228,11 @@ def test_missing_run_task_or_wrong_preprocessing_is_refused(run, store, tmp_path
     run.update_json(pretext={"preprocessing_hash": "other", "preprocessing": {"highpass_hz": 0.5}})
     with pytest.raises(DataError, match="prepared differently"):
         train_emotion(run.path, store, {"stress": HeadConfig()})
+
+
+def test_heads_on_a_supervised_encoder_want_its_preprocessing(run, store):
+    run.update_json(supervised={"datasets": []}, preprocessing={**store.preprocessing, "notch_hz": 50.0})
+    with pytest.raises(DataError, match=r"prepared differently.*notch_hz"):
+        train_emotion(run.path, store, {"stress": HeadConfig()})
+    run.update_json(preprocessing=dict(store.preprocessing))
+    train_emotion(run.path, store, {"stress": HeadConfig()})

@@ -204,6 +204,18 @@ def test_resume_refuses_another_experiment(tmp_path, store):
         run_pretext(store.windows[:40], store.subject[:40], TINY, tmp_path / "r", execution=FP32, resume=True)
 
 
+def test_resume_refuses_windows_that_were_prepared_in_another_way(tmp_path, store):
+    # As many windows of the same people, of another scale.
+    def train(kind: str, **how: bool) -> None:
+        facts = {"preprocessing": {"normalisation": kind}}
+        run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32, facts=facts, **how)
+
+    train("calibrated")
+    with pytest.raises(DataError, match=r"in another way.*'calibrated'.*'recording'"):
+        train("recording", resume=True)
+    train("calibrated", resume=True)
+
+
 @pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])
 def test_damaged_checkpoint_is_refused(tmp_path, store, damage):
     run_pretext(store.windows, store.subject, TINY, tmp_path / "r", execution=FP32)

@@ -58,6 +58,8 @@ def test_a_head_without_a_second(stress_data: TaskData) -> None:
     assert fit_shipped_heads(embeddings, *columns, 2, HeadConfig()).personal is None
     alone = HeadConfig(kind="hybrid", baseline_s=0.0)
     assert fit_shipped_heads(embeddings, *columns, 2, alone).personal is None
+    hybrid = HeadConfig(kind="hybrid", baseline_s=30.0)
+    assert fit_shipped_heads(embeddings, *columns, 2, hybrid, rest=None).personal is None
     with pytest.raises(DataError, match="first 5 s"):
         fit_shipped_heads(embeddings, *columns, 2, HeadConfig(kind="hybrid", baseline_s=5.0))
 

@@ -80,3 +80,12 @@ def test_refusals(tmp_path, store):
         run_supervised(store, "level", TINY, tmp_path / "r", execution=FP32)
     with pytest.raises(DataError, match="other settings"):
         run_supervised(store, "level", replace(TINY, seed=1), tmp_path / "r", execution=FP32, resume=True)
+    run = RunDir(tmp_path / "r")
+    facts = run.read_json()
+    run.update_json(preprocessing={**store.preprocessing, "notch_hz": 50.0})
+    with pytest.raises(DataError, match="in another way"):
+        run_supervised(store, "level", TINY, tmp_path / "r", execution=FP32, resume=True)
+    # Two ratings of the same windows have as many classes.
+    run.update_json(preprocessing=facts["preprocessing"], supervised={**facts["supervised"], "task": "mood"})
+    with pytest.raises(DataError, match=r"task 'mood', not on 'level'.*--task mood"):
+        run_supervised(store, "level", TINY, tmp_path / "r", execution=FP32, resume=True)

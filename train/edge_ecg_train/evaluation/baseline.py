@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,17 @@ FloatArray = NDArray[np.float64]
 
 WINDOW_S = 10.0
 REST = 0
+REST_NAMES = ("rest", "resting", "baseline", "neutral", "calm", "relaxed", "relaxation")
+"""What a class is called in which people are at rest."""
+
+
+def rest_class(names: Sequence[str]) -> int | None:
+    """Return the number of the class at rest among a task's classes; None where none is.
+
+    Who rated a film low was not at rest: a baseline out of such windows would be chosen by the answers.
+    """
+    found = [number for number, name in enumerate(names) if name.casefold() in REST_NAMES]
+    return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +40,7 @@ class PersonalBaseline:
     subject:
         (n,) who each window is of.
     baseline:
-        (n,) True for a person's windows at rest (class 0) that end within the first ``seconds`` of the
+        (n,) True for a person's windows at rest that end within the first ``seconds`` of the
         recording.
     scored:
         (n,) True for the windows of people who have a baseline, without the baseline itself.
@@ -47,7 +58,14 @@ class PersonalBaseline:
     @classmethod
     def of(cls, data: TaskData, seconds: float, *, spared_s: float = 0.0) -> PersonalBaseline:
         """Find the baselines in the windows of a task; see :func:`find_baseline`."""
-        return find_baseline(data.subject, data.labels, data.start_s, seconds, spared_s=spared_s)
+        return find_baseline(
+            data.subject,
+            data.labels,
+            data.start_s,
+            seconds,
+            spared_s=spared_s,
+            rest=rest_class(data.names),
+        )
 
     def apply(self, values: ArrayLike) -> FloatArray:
         """Values (n, d) minus the median over the person's own baseline.
@@ -102,13 +120,14 @@ def find_baseline(
     *,
     spared_s: float = 0.0,
     window_s: float = WINDOW_S,
+    rest: int | None = REST,
 ) -> PersonalBaseline:
     """Find each person's first seconds at rest.
 
     Parameters
     ----------
     subject, labels, start_s:
-        (n,) of the windows; class 0 is rest, and ``start_s`` counts from the recording's first sample.
+        (n,) of the windows; ``start_s`` counts from the recording's first sample.
     seconds:
         How long the baseline is.
     spared_s:
@@ -116,22 +135,31 @@ def find_baseline(
         shorter: so baselines of several lengths are compared on the same windows.
     window_s:
         How long a window is.
+    rest:
+        The class at rest (:func:`rest_class`).
 
     Raises
     ------
     DataError
-        When fewer than two people have one.
+        When there is no such class, or fewer than two people have a baseline.
 
     """
-    rest_until_s = np.where(labels == REST, start_s + window_s, np.inf)
+    if rest is None:
+        raise DataError(
+            "There is no personal baseline: none of the task's classes is rest.",
+            why=f"Such a class is called {', '.join(REST_NAMES[:-1])} or {REST_NAMES[-1]}.",
+            remedy="Do without (baselines_s: [0]), or give it that name.",
+        )
+    rest_until_s = np.where(labels == rest, start_s + window_s, np.inf)
     baseline = rest_until_s <= seconds
     spared = rest_until_s <= max(seconds, spared_s)
     people = np.unique(subject[baseline])
     if len(people) < 2:
         raise DataError(
             f"Only {len(people)} people have good windows in the first {seconds:g} s at rest.",
-            why="A personal baseline needs them.",
-            remedy="Prepare the store with a smaller --hop.",
+            why="A personal baseline needs them, counted from where a recording begins.",
+            remedy="Prepare the store with a smaller --hop, or recordings that begin at rest; or do without "
+            "(baselines_s: [0]; of a hybrid head baseline_s = 0).",
         )
     scored = np.isin(subject, people) & ~spared
     return PersonalBaseline(seconds, subject, baseline, scored, tuple(str(one) for one in people))

@@ -42,6 +42,10 @@ def course_plot(card: Mapping[str, Any], predictions: Sequence[Predictions]) -> 
             _course(axes, one, person)
         for axes in grid.flat[len(people) :]:
             axes.set_axis_off()
+        last = len(people) % _COLUMNS
+        if last and rows > 1:  # nobody stands below the others
+            for axes in grid[-2, last:]:
+                axes.tick_params(labelbottom=True)
         two = len(one.names) == 2
         shown = f"probability of {one.names[1]}" if two else "probability of the true class"
         figure.supylabel(shown, fontsize=8, x=0.01)

@@ -24,6 +24,9 @@ from .drawing import (
 )
 from .wording import duration, interval, setting_name, share, short_name
 
+_LINE_IN = 0.15
+"""Height of a line of text."""
+
 
 def plots_of(card: Json) -> list[Plot]:
     """Draw a card (see :func:`~.card_dict.build_card`); what has no data gives no plot."""
@@ -74,7 +77,9 @@ def _forest(honest: Sequence[Json], protocol: str) -> Plot:
     ]
     names = list(dict.fromkeys(name for column in reversed(auc) for name in column))
     names.sort(key=lambda name: next(c[name]["value"] for c in reversed(auc) if name in c))
-    figure, grid = new_figure(1.1 + 0.42 * len(names))
+    labels = [wrapped(name, 28) for name in names]
+    lines = max(label.count("\n") + 1 for label in labels)
+    figure, grid = new_figure(1.1 + max(0.42, _LINE_IN * (lines + 0.3)) * len(names))
     axes = grid[0, 0]
     words = []
     for number, (setting, column) in enumerate(zip(settings, auc, strict=True)):
@@ -95,7 +100,7 @@ def _forest(honest: Sequence[Json], protocol: str) -> Plot:
         )
         words += [f"{short_name(setting)}: {name} {interval(column[name])}" for name in reversed(present)]
     axes.axvline(0.5, color=FAINT, linewidth=0.8, linestyle=":")
-    axes.set_yticks(range(len(names)), [wrapped(name, 28) for name in names])
+    axes.set_yticks(range(len(names)), labels)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel("AUC, 95 % interval over people (dotted: chance)")
     axes.grid(axis="x", color=FAINT, alpha=0.25, linewidth=0.6)

@@ -17,6 +17,7 @@ from edge_ecg.errors import DataError, UsageError
 from edge_ecg.model import bundled
 
 from ..datasets import Recording, get_dataset
+from ..datasets.labeller import labelling
 from ..embeddings import BUNDLED, EncoderName, encoder_sha256
 from ..networks import TrunkShape
 from ..prepare import prepare
@@ -29,6 +30,9 @@ from .sweep_recipe import Sources
 
 OnRecording = Callable[[Recording], None]
 Say = Callable[[str], None]
+
+_TABLE_BYTES = 1 << 20
+"""Tables of labels are smaller than that, and recordings larger, or soon read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +172,9 @@ def stage_store(
                 dataset.name: {task: list(names) for task, names in dataset.tasks(root).items()}
                 for dataset, root in sets
             },
+            "rules": labelling(
+                preparation.labels, {dataset.name: dataset.rules(root) for dataset, root in sets}
+            ),
         }
     )
     place = cache / "stores" / f"{'+'.join(sources.sets)}-{key}"
@@ -179,12 +186,20 @@ def stage_store(
 
 
 def _contents(folder: Path) -> list[list[object]]:
-    """Names and sizes of a folder's files: enough to notice that recordings were added or got again."""
+    """Names and sizes of a folder's files: enough to notice that recordings were added or got again.
+
+    Of tables of labels also what they say: one word for another of the same length is another label.
+    """
     return sorted(
-        [path.relative_to(folder).as_posix(), path.stat().st_size]
+        [path.relative_to(folder).as_posix(), path.stat().st_size, *_said(path)]
         for path in folder.rglob("*")
         if path.is_file()
     )
+
+
+def _said(path: Path) -> list[str]:
+    small = path.stat().st_size <= _TABLE_BYTES
+    return [hashlib.sha256(path.read_bytes()).hexdigest()] if small else []
 
 
 def stage_encoder(spec: Any, sources: Sources, root: Path, cache: Path, say: Say) -> StagedEncoder:

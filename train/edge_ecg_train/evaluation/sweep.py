@@ -11,7 +11,7 @@ from edge_ecg.errors import DataError, EdgeEcgError, UsageError
 
 from ..embeddings import task_embeddings
 from ..store import WindowStore
-from .baseline import PersonalBaseline
+from .baseline import REST, PersonalBaseline, rest_class
 from .cells import VERSION, Cell, finished
 from .data import TaskData
 from .executors import Executor
@@ -213,6 +213,9 @@ def _cells(
         "label_fraction": trial.label_fraction,
         "seed": trial.seed,
     }
+    rest = rest_class(data.names)
+    if trial.baseline_s and rest != REST:  # results that took the first class for rest are not met again
+        config["rest"] = rest
     places = {
         "store": str(store.path.resolve()),
         "cache": str(data.cache_path.resolve()),

@@ -15,7 +15,7 @@ import torch
 from ..checkpoint import save_checkpoint, write_atomically
 from ..device import Execution, prepare_machine
 from ..loop import Session, train
-from ..run_dir import RunDir
+from ..run_dir import RunDir, check_resumed_task
 from ..store import WindowStore
 from .encoder_file import encoder_state, load_transformer, save_transformer
 from .finetune import FinetuneConfig, FinetuneTrainer, check_finetune
@@ -83,6 +83,7 @@ def run_finetune(
     )  # fmt: skip
     state = kept_state(run, resume=resume)
     if state is not None:
+        check_resumed_task(run.facts(), task, store.preprocessing)
         trainer.restore(state)
     entry: dict[str, Any] = {}
 

@@ -24,7 +24,7 @@ from ..checkpoint import save_checkpoint
 from ..device import Execution, prepare_machine
 from ..loop import Session, train
 from ..networks import WINDOW_SAMPLES
-from ..run_dir import RunDir
+from ..run_dir import RunDir, check_resumed
 from ..sampling import split_people
 from ..sharded import Windows
 from .encoder_file import save_transformer
@@ -134,6 +134,7 @@ def run_masked(
     trainer = MaskedTrainer(windows, training, held_out, config, machine)
     state = kept_state(run, resume=resume)
     if state is not None:
+        check_resumed(run.facts().get("pretext", {}).get("preprocessing"), (facts or {}).get("preprocessing"))
         trainer.restore(state)
     entry: dict[str, Any] = {}
 
