@@ -57,8 +57,11 @@ until_true 40 restarted "$restarts" && say watchdog restarted
 sed -i 's/#engine = "auto"/engine = "onnx-int8"/' $home/config.toml
 systemctl reload edge-ecg
 say reload $?
-until_true 20 status_has '%'
+# The status may still be that of the process before.
+on_onnx() { journalctl -u edge-ecg -o cat | grep -q 'Hz.* in onnx-int8'; }
+until_true 60 on_onnx
 say onnx "$(journalctl -u edge-ecg -o cat | grep -c 'Hz.* in onnx-int8')"
+until_true 20 status_has '%'
 
 second=$(release good2.ecgb good 4)
 until_true 40 settled
