@@ -97,6 +97,7 @@ def test_the_service_on_a_real_systemd(tmp_path: Path, service_bundles: tuple[li
     assert found["switched"].startswith("yes ")
     assert found["golden"] == "yes 1"
     assert found["hangs"] == "yes 1"
+    assert found["shm"] == "kept", "the service was stopped, and its user's files are nobody else's"
     assert found["unsigned"].startswith("1 "), "the keys that the user trusts are within the service's reach"
     assert int(found["unsigned"].split()[1]) >= 1
     assert found["unsigned_again"] == "runs"

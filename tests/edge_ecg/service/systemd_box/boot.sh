@@ -10,7 +10,7 @@ units=/usr/lib/systemd/system
 mount --make-rprivate /
 mount --bind "$out" "$out"
 mount -o remount,bind,ro /
-for folder in /run /var/tmp /var/log /var/lib/systemd /home /mnt; do
+for folder in /run /var/tmp /var/log /var/lib/systemd /home /mnt /dev/shm; do
     mount -t tmpfs tmpfs "$folder"
 done
 mkdir -p /mnt/up /mnt/work /mnt/units /mnt/tmp

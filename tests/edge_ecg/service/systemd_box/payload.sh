@@ -4,6 +4,7 @@
 out=$1
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 useradd -m -s /bin/bash ann
+install -o ann -g ann /dev/null /dev/shm/of-ann
 home=/home/ann/.local/share/edge-ecg
 edge=$home/runtimes/good/bin/edge-ecg
 ann() { runuser -u ann -- env HOME=/home/ann "$@"; }
@@ -79,6 +80,7 @@ ann mkdir -p $keys
 ssh-keygen -q -t ed25519 -N '' -C box -f /mnt/key && install -m 644 -o ann -g ann /mnt/key.pub $keys/box.pub
 systemctl restart edge-ecg 2>/dev/null
 say unsigned "$? $(journalctl -u edge-ecg -p err -o cat | grep -c 'not signed')"
+say shm "$(test -e /dev/shm/of-ann && echo kept)"
 rm $keys/box.pub
 until_true 30 status_has '%' && say unsigned_again runs
 
