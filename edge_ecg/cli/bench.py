@@ -18,10 +18,10 @@ from ..bench.table import page
 from ..deploy.layout import BUNDLE_NAME, Home
 from ..deploy.remote.ssh import Remote
 from ..errors import EXIT_DONE, UsageError
-from .numbers import whole
+from .numbers import seconds, seconds_or_none, whole
 from .progress import Progress
 from .remote_args import add_ssh, ssh_options
-from .streaming import add_engine, seconds, seconds_or_none
+from .streaming import add_engine
 from .verify import add_untrusted, open_bundle
 
 _PLAN = Plan()

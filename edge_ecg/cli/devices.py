@@ -12,7 +12,7 @@ from dataclasses import asdict
 from ..discovery import SCAN_S, FoundPort, Nearby, find_nearby, find_serial_ports
 from ..errors import EXIT_DONE
 from ..sinks.lines import shown
-from .streaming import seconds_or_none
+from .numbers import seconds_or_none
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

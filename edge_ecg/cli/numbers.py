@@ -23,6 +23,22 @@ def zero_or_above(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    """Return a number above 0, however large."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
+    return value
+
+
+def seconds_or_none(text: str) -> float:
+    """Return 0 or a number above it, however large."""
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be 0 or a number above it, not {text!r}")
+    return value
+
+
 def whole(minimum: int, maximum: int = 1_000_000) -> Callable[[str], int]:
     """Return what takes whole numbers from ``minimum`` to ``maximum``."""
 
@@ -35,6 +51,7 @@ def whole(minimum: int, maximum: int = 1_000_000) -> Callable[[str], int]:
 
 
 def _number(text: str) -> float:
+    """Return the number that a text is, or one that no range holds."""
     try:
         return float(text)
     except ValueError:

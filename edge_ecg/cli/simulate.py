@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EXIT_DONE, EXIT_INTERRUPTED, UsageError
-from .streaming import seconds, seconds_or_none
+from .numbers import seconds, seconds_or_none
 
 if TYPE_CHECKING:
     from ..sources.hosting import Host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,32 +17,9 @@ from ..sinks.lines import shown
 from ..sinks.several import BlockSinks, Sinks
 from ..sources import Address, Source, open_source
 from ..sources.lsl_link import load_pylsl
+from .numbers import seconds, seconds_or_none
 from .person import add_person_option, begin_recording, profile_of, recorded_person
 from .verify import add_untrusted, say_untrusted
-
-
-def seconds(text: str) -> float:
-    """Parse a positive number of seconds for argparse."""
-    value = _number(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number above 0, not {text!r}")
-    return value
-
-
-def seconds_or_none(text: str) -> float:
-    """Parse a number of seconds that may be 0 for argparse."""
-    value = _number(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be 0 or a number above it, not {text!r}")
-    return value
-
-
-def _number(text: str) -> float:
-    """The number that a text is, or one that no range holds."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def add_source_options(

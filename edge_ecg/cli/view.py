@@ -25,8 +25,9 @@ from ..strip.terminal import draw, gain_for, seconds_across, status
 from ..strip.watcher import Watcher
 from . import DISCLAIMER
 from .choose import choose_address
+from .numbers import seconds_or_none
 from .person import begin_recording, recorded_person
-from .streaming import add_model, add_record_option, add_source_options, chosen_model, seconds_or_none
+from .streaming import add_model, add_record_option, add_source_options, chosen_model
 
 # What a recording is read of, unless --duration says otherwise: some seconds' work and some megabytes.
 _LEAF_S, _PICTURE_S = 600.0, 60.0
